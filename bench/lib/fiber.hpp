@@ -1,0 +1,45 @@
+/* What all fiber.cpp programs share: run a body on THREADS threads of Boost.Fiber.
+ *
+ * One thread: the default round robin scheduler. More: its work stealing scheduler, which spins
+ * when idle (its default, and the faster setting). */
+#ifndef BENCH_FIBER_HPP
+#define BENCH_FIBER_HPP
+
+#include "bench.h"
+
+#include <boost/fiber/all.hpp>
+
+#include <mutex>
+#include <thread>
+#include <vector>
+
+template <typename Body> void fiber_run(int threads, Body body)
+{
+    if (threads == 1) {
+        body();
+        return;
+    }
+    boost::fibers::mutex lock;
+    boost::fibers::condition_variable_any ended;
+    bool done = false;
+    const auto count = static_cast<std::uint32_t>(threads);
+    std::vector<std::thread> others;
+    for (int i = 1; i < threads; i++) {
+        others.emplace_back([&] {
+            boost::fibers::use_scheduling_algorithm<boost::fibers::algo::work_stealing>(count);
+            std::unique_lock<boost::fibers::mutex> held(lock);
+            ended.wait(held, [&] { return done; });
+        });
+    }
+    boost::fibers::use_scheduling_algorithm<boost::fibers::algo::work_stealing>(count);
+    body();
+    {
+        std::unique_lock<boost::fibers::mutex> held(lock);
+        done = true;
+    }
+    ended.notify_all();
+    for (auto &thread : others)
+        thread.join();
+}
+
+#endif

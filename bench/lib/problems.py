@@ -1,0 +1,154 @@
+"""What is measured: the programs, their sizes, and what their values mean.
+
+A program is a folder of bench/: knit.c and a file per peer, called `prog THREADS SIZE [EXTRA]`. It
+prints `VALUE key=value ...`; each output named here is one problem of the tables.
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Output:
+    problem: str
+    about: str
+    unit: str
+    key: str = ""  # "" is the value that comes first
+    higher_is_better: bool = False
+
+
+@dataclass
+class Program:
+    folder: str
+    outputs: list
+    contenders: list
+    size: int
+    quick: int
+    extra: int = 0
+    divide: dict = field(default_factory=dict)  # contender: so much smaller is its SIZE
+    absent: dict = field(default_factory=dict)  # contender: why there is none
+    min_threads: int = 1
+    bytes_each: int = 0  # memory the hungriest contender needs for each of SIZE
+
+    def size_for(self, contender, quick):
+        size = self.quick if quick else self.size
+        return max(1, size // self.divide.get(contender, 1))
+
+
+TOKIO_ONE_RECEIVER = "Tokio's channel has one receiver"
+NO_PLAIN_THREAD = "has no plain threads: what calls go is a goroutine"
+
+PROGRAMS = [
+    Program(
+        "spawn",
+        [
+            Output("spawn", "no-op tasks in one group, started by a task, then wait", "ns/task"),
+            Output("spawn_peak", "the same: most memory ever resident", "MB", key="peak"),
+        ],
+        ["knit", "go", "tbb", "openmp", "fiber", "tokio"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    Program(
+        "spawn_thread",
+        [Output("spawn_thread", "no-op tasks in one group, started by a plain thread", "ns/task")],
+        ["knit", "pthread", "tbb", "uv", "tokio"],
+        size=1_000_000,
+        quick=100_000,
+        divide={"pthread": 50},
+        absent={"go": NO_PLAIN_THREAD, "openmp": "tasks exist in a parallel region only"},
+    ),
+    Program(
+        "limit",
+        [Output("limit", "no-op tasks in one group, at most 4 at once", "ns/task")],
+        ["knit", "go", "go_pool", "tbb", "tokio"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    Program(
+        "forkjoin",
+        [Output("forkjoin", "fib(n), every call a group with one task", "ns/spawn")],
+        ["knit", "go", "tbb", "openmp", "tokio", "serial"],
+        size=30,
+        quick=24,
+    ),
+    Program(
+        "pingpong",
+        [Output("pingpong", "round trip over two unbuffered channels", "ns")],
+        ["knit", "go", "fiber", "tokio", "pthread"],
+        size=1_000_000,
+        quick=100_000,
+        divide={"pthread": 20},
+    ),
+    Program(
+        "buffered",
+        [Output("buffered1", "channel of capacity 128, 1 sender, 1 receiver", "ns/item")],
+        ["knit", "go", "fiber", "tokio", "crossbeam", "pthread"],
+        size=5_000_000,
+        quick=500_000,
+        extra=1,
+        divide={"pthread": 5},
+    ),
+    Program(
+        "buffered",
+        [Output("buffered4", "channel of capacity 128, 4 senders, 4 receivers", "ns/item")],
+        ["knit", "go", "fiber", "crossbeam", "pthread"],
+        size=5_000_000,
+        quick=500_000,
+        extra=4,
+        divide={"crossbeam": 2, "pthread": 10},
+        absent={"tokio": TOKIO_ONE_RECEIVER},
+    ),
+    Program(
+        "yield",
+        [Output("yield", "two tasks per thread give way to each other", "ns/yield")],
+        ["knit", "go", "fiber", "tokio", "pthread"],
+        size=5_000_000,
+        quick=500_000,
+        divide={"pthread": 10},
+    ),
+    Program(
+        "parked",
+        [
+            Output("parked_bytes", "tasks waiting on one channel: resident memory", "B/task"),
+            Output("parked_create", "from start to parked, first time", "ns/task", "create"),
+            Output("parked_recycled", "from start to parked, second time", "ns/task", "recycled"),
+            Output("parked_wake", "from the close of the channel to the end", "ns/task", "wake"),
+        ],
+        ["knit", "go", "fiber", "tokio"],
+        size=1_000_000,
+        quick=50_000,
+        bytes_each=9000,
+    ),
+    Program(
+        "unstarted",
+        [Output("unstarted", "tasks that may not start yet: resident memory", "B/task")],
+        ["knit", "go", "tbb", "tokio"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    Program(
+        "cancel",
+        [Output("cancel", "10,000 tasks asleep, one fails: until wait returns", "us")],
+        ["knit", "go", "fiber", "tokio"],
+        size=10_000,
+        quick=10_000,
+    ),
+    Program(
+        "wake",
+        [
+            Output("wake", "burst of 64 no-op tasks while the other worker sleeps", "ns/burst"),
+            Output("wake_16x10us", "16 tasks of 10 us: speed-up over one by one", "x", "x16", True),
+            Output("wake_4x100us", "4 tasks of 100 us: speed-up over one by one", "x", "x4", True),
+        ],
+        ["knit", "go", "tbb", "openmp", "tokio"],
+        size=300,
+        quick=100,
+        min_threads=2,
+    ),
+    Program(
+        "digest",
+        [Output("digest", "SHA-256 of every file of a tree of 500 MB, cached", "s")],
+        ["knit", "go", "xargs", "xargs_openssl"],
+        size=500,  # MB
+        quick=50,
+    ),
+]

@@ -1,0 +1,110 @@
+//! What all Rust programs of the benchmark share.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+pub struct Args {
+    pub threads: usize,
+    pub size: usize,
+    pub extra: usize,
+}
+
+/// `prog THREADS SIZE [EXTRA]`
+pub fn args() -> Args {
+    let all: Vec<usize> = std::env::args()
+        .skip(1)
+        .map(|a| a.parse().expect("usage: prog THREADS SIZE [EXTRA]"))
+        .collect();
+    Args { threads: all[0], size: all[1], extra: all.get(2).copied().unwrap_or(0) }
+}
+
+/// The scheduler a Tokio user takes for so many threads: for one, the lighter one.
+pub fn runtime(threads: usize) -> Runtime {
+    let mut builder = if threads == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.worker_threads(threads).enable_time().build().expect("runtime")
+}
+
+/// Run a future as a task and wait for it: what it spawns is spawned from inside the runtime.
+pub fn run<F>(threads: usize, root: F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let rt = runtime(threads);
+    if threads == 1 {
+        rt.block_on(root);
+    } else {
+        rt.block_on(rt.spawn(root)).expect("root task");
+    }
+}
+
+/// Let this process use so many CPUs: for programs whose tasks are OS threads, as in bench.h.
+pub fn limit_cpus(threads: usize) {
+    unsafe {
+        let size = std::mem::size_of::<libc::cpu_set_t>();
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size, &mut allowed) != 0 {
+            return;
+        }
+        let mut chosen: libc::cpu_set_t = std::mem::zeroed();
+        (0..libc::CPU_SETSIZE as usize)
+            .filter(|&cpu| libc::CPU_ISSET(cpu, &allowed))
+            .take(threads)
+            .for_each(|cpu| libc::CPU_SET(cpu, &mut chosen));
+        libc::sched_setaffinity(0, size, &chosen);
+    }
+}
+
+pub fn ns_per(start: Instant, n: usize) -> f64 {
+    start.elapsed().as_nanos() as f64 / n as f64
+}
+
+/// Resident memory now, bytes.
+pub fn rss() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("statm");
+    let pages: f64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096.0
+}
+
+/// The most memory this process ever had resident, MB (10^6 bytes).
+pub fn peak_mb() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("status");
+    let line = text.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
+    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib * 1024.0 / 1e6
+}
+
+/// The middle of the values; sorts them.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    values[values.len() / 2]
+}
+
+/// Compute for a while: dependent multiplications nobody can shorten.
+pub fn spin(steps: usize) {
+    let mut x: u64 = 1;
+    for _ in 0..steps {
+        x = x.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    }
+    if x == 0 {
+        println!("0");
+    }
+}
+
+/// How many steps of spin take d: the best of some trials.
+pub fn spin_steps(d: Duration) -> usize {
+    const TRIAL: usize = 100_000;
+    let best = (0..20)
+        .map(|_| {
+            let start = Instant::now();
+            spin(TRIAL);
+            start.elapsed()
+        })
+        .min()
+        .unwrap();
+    (TRIAL as f64 * d.as_secs_f64() / best.as_secs_f64()) as usize
+}

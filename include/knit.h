@@ -1,0 +1,18 @@
+/* Knit: structured concurrency for C.
+ *
+ * Hand a group a set of functions that may fail; they run at the same time, the first failure
+ * cancels the rest, and nothing outlives the group. No set-up call is needed: every function may
+ * be called from a task and from any ordinary thread.
+ *
+ * This header is nothing but includes; include it, or the parts you use. */
+#ifndef KNIT_H
+#define KNIT_H
+
+#include "knit/base.h"
+#include "knit/ctx.h"
+#include "knit/task.h"
+#include "knit/chan.h"
+#include "knit/errgroup.h"
+#include "knit/runtime.h"
+
+#endif

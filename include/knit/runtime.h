@@ -1,0 +1,44 @@
+/* The runtime: how many workers, what they did. No call here is needed to use Knit: the runtime
+ * starts at first use, stops at exit, and burns no processor time while idle.
+ *
+ * Environment, read once at first use:
+ *   KNIT_WORKERS=n   number of worker threads (1..1024); default: the processors this process may
+ *                    use (affinity mask, and a cgroup CPU quota rounded up)
+ *   KNIT_STACK=size  stack of a task in bytes, with k or m (16k..64m, rounded up to a power of two);
+ *                    default 64k. A task may count on half of it: a task that waits for its group
+ *                    may run others of the group on top of its own stack
+ *   KNIT_MIGRATE=1   debug: every task that parked is resumed on another worker, if there is one
+ *   KNIT_FENCE=1     debug: use fences where membarrier(2) would be used
+ * A value that cannot be used is reported once on stderr and the default is taken. */
+#ifndef KNIT_RUNTIME_H
+#define KNIT_RUNTIME_H
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The number of workers. Starts the runtime (not the threads) if needed.
+ *
+ * Parks: no.  Cancel: not affected.  Errors: -ENOMEM.  Threads: any task, any thread. */
+KNIT_API int knit_workers(void);
+
+typedef struct knit_runtime_counts {
+    uint64_t tasks_run;     /* functions called by workers and helping waiters */
+    uint64_t parks;         /* times a task gave up its worker to wait */
+    uint64_t steals;        /* batches taken from another worker */
+    uint64_t wakes;         /* sleeping workers woken */
+    uint64_t stacks;        /* stacks made so far (they are recycled, never given back) */
+    uint64_t stacks_in_use; /* stacks that hold a parked or running task, or a worker's loop */
+} knit_runtime_counts;
+
+/* Counts since the start, a moment's view; all zero before first use.
+ *
+ * Parks: no.  Cancel: not affected.  Errors: -EINVAL (NULL).  Threads: any task, any thread. */
+KNIT_API int knit_runtime_stats(knit_runtime_counts *ret_counts);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,22 @@
+/* Compiler words, spelled once. */
+#ifndef KNIT_BASE_ATTR_H
+#define KNIT_BASE_ATTR_H
+
+#define KNIT__LIKELY(x) __builtin_expect(!!(x), 1)
+#define KNIT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define KNIT__COLD __attribute__((cold, noinline))
+#define KNIT__NOINLINE __attribute__((noinline))
+#define KNIT__NORETURN __attribute__((noreturn))
+#define KNIT__CACHE_LINE 64
+#define KNIT__ALIGN_LINE _Alignas(KNIT__CACHE_LINE)
+
+/* The object that holds `member` at address ptr. */
+#define KNIT__CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* The compiler may not move memory accesses across this; the processor may. */
+static inline void knit__compiler_barrier(void)
+{
+    __asm__ volatile("" ::: "memory");
+}
+
+#endif

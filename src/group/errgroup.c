@@ -1,0 +1,549 @@
+/* The public face of the group: start, wait, cancel, close.
+ *
+ * Starting, in this order: admission if there is a limit; count the child (before it can exist);
+ * look at the flags again, since a close sets its flag and then looks at the count (seq_cst on both
+ * sides: one of them sees the other); hand the record to the scheduler. On the stack of its owner,
+ * with nothing special about the group, that is a few plain stores: knit_errgroup_go_at.
+ *
+ * First error: stored by one CAS, recorded, then the group's context is cancelled with it. What
+ * ends with the context's own error after that is an echo. */
+#include "group.h"
+
+#include "../base/assert.h"
+#include "record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- failing and ending ---- */
+
+static void count(_Atomic uint32_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* An own context was made by prepare and is released under the lock only when no task is left: hold
+ * it while cancelling. */
+static void cancel_own_ctx(struct knit__group *g, int cause)
+{
+    knit_ctx *ctx = NULL;
+
+    if (!(knit__group_flags(g) & GROUP_INITED))
+        return;
+    knit__lock(&g->scope.lock);
+    if (g->scope.cancel)
+        ctx = knit_ctx_ref(knit__ctx_public(g->scope.cancel));
+    knit__unlock(&g->scope.lock);
+    knit_ctx_cancel(ctx, cause);
+    knit_ctx_unref(ctx);
+}
+
+void knit__group_end(struct knit__group *g, int cause, bool record)
+{
+    if (cause == 0)
+        cause = -ECANCELED;
+    if (record)
+        knit__group_set_error(g, cause);
+    knit__group_set(g, GROUP_CANCELED | KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SKIP);
+    cancel_own_ctx(g, cause);
+    knit__group_purge(g);
+}
+
+/* Whether r says no more than that the group was cancelled. */
+static bool is_echo(const struct knit__group *g, const struct knit__run *run, int r)
+{
+    const struct knit__scope *s = run->rec.group;
+    int err = knit__ctx_ended(s->cancel);
+
+    if (err != 0 && (r == err || r == -ECANCELED))
+        return true;
+    return r == -ECANCELED && (knit__group_flags(g) & GROUP_CANCELED) != 0;
+}
+
+static void task_failed(struct knit__group *g, struct knit__run *run, int r)
+{
+    bool first;
+
+    if (is_echo(g, run, r)) {
+        count(&g->echoes);
+        return;
+    }
+    first = knit__group_set_error(g, r); /* before it can be seen in the counts */
+    count(&g->failed);
+    if (first)
+        run->rec.flags |= KNIT__REC_FIRST;
+    knit__record_failure(g, run, r);
+    if (first && (knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED)
+        knit__group_end(g, r, false);
+}
+
+void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
+{
+    struct knit__group *g = run->rec.group;
+
+    if (skipped)
+        count(&g->skipped);
+    else if (r != 0)
+        task_failed(g, run, r);
+    if (run->note || run->nested)
+        knit__record_drop(run);
+    if (run->rec.flags & KNIT__REC_COPY)
+        free(run->rec.arg);
+    if (run->rec.flags & KNIT__REC_SLOT)
+        knit__group_release_slot(g);
+}
+
+void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r)
+{
+    struct knit__run run = {.rec = *rec};
+
+    knit__group_task_ended(&run, r, r == 0);
+    knit__scope_subtract(&g->scope, 1);
+}
+
+/* ---- members ---- */
+
+/* Whether t runs a task of g, or of a group nested in g. */
+static bool is_member(const struct knit__group *g, const struct knit__task *t)
+{
+    for (const struct knit__run *run = t->run; run; run = run->up) {
+        for (const struct knit__group *at = run->rec.group; at; at = at->up) {
+            if (at == g)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* ---- starting ---- */
+
+static bool usable(const struct knit__group *g)
+{
+    return knit__group_valid(g) && !(knit__group_flags(g) & GROUP_BAD);
+}
+
+int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *options)
+{
+    static const knit_errgroup_options defaults;
+    struct knit__group *g = knit__group_of(group);
+    const knit_errgroup_options *o = options ? options : &defaults;
+    uint32_t flags = GROUP_INITED;
+
+    if (!g || o->timeout < 0 ||
+        (o->flags & ~(unsigned)(KNIT_ERRGROUP_KEEP_GOING | KNIT_ERRGROUP_LATE_OK)) != 0)
+        return -EINVAL;
+    memset(group, 0, sizeof *group);
+    if (o->flags & KNIT_ERRGROUP_KEEP_GOING)
+        flags |= GROUP_KEEP_GOING;
+    if (o->flags & KNIT_ERRGROUP_LATE_OK)
+        flags |= GROUP_LATE_OK;
+    if (o->limit > 0)
+        flags |= GROUP_LIMITED | KNIT__SCOPE_SLOW_GO;
+    g->limit = o->limit > 0 ? o->limit : 0;
+    g->keep = o->keep_errors;
+    g->name = o->name;
+    g->parent = o->ctx;
+    if (o->timeout > 0) {
+        int64_t now = knit__clock_now();
+
+        g->deadline = o->timeout >= KNIT__NEVER - now ? 0 : now + o->timeout;
+    }
+    atomic_store_explicit(&g->scope.flags, flags, memory_order_relaxed);
+    return 0;
+}
+
+/* The group takes no task: count the refusal. */
+static int refuse(struct knit__group *g, int r)
+{
+    if (r == -ECANCELED || r == -ETIMEDOUT) {
+        count(&g->refused);
+        count(&g->skipped);
+    }
+    return r;
+}
+
+int knit__group_ended(const struct knit__group *g)
+{
+    int err = knit__ctx_ended(g->scope.cancel);
+
+    if (err == 0 && (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED)))
+        err = -ECANCELED;
+    return err;
+}
+
+/* Count one more child and tell its index. 0; 1: count again as a member of a shared scope. */
+static bool count_private(struct knit__group *g, uint32_t *ret_index)
+{
+    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+
+    *ret_index = (uint32_t)(plain >> 32);
+    return knit__scope_store_plain(&g->scope, plain + ((uint64_t)1 << 32));
+}
+
+static void count_child(struct knit__group *g, bool ours, uint32_t *ret_index)
+{
+    if (ours && !(knit__group_flags(g) & KNIT__SCOPE_SHARED) && count_private(g, ret_index))
+        return;
+    *ret_index = knit__scope_enter_shared(&g->scope);
+}
+
+/* Start rec as a child that has been counted: what the group is, it stays as long as we look. A
+ * failure is the group's; go returns it, too. */
+static int start(struct knit__group *g, struct knit__task *t, struct knit__rec *rec, bool ours)
+{
+    int r = knit__group_prepare(g, t, ours); /* again, if a wait ended meanwhile */
+
+    if (r == 0) {
+        r = knit__group_ended(g);
+        if (r < 0) {
+            knit__group_settle(g, rec, 0);
+            return r;
+        }
+        r = knit__submit(rec);
+    }
+    if (r < 0)
+        knit__group_settle(g, rec, r);
+    return r;
+}
+
+/* A go that failed before it counted: the group must not look successful. */
+static int fail_unstarted(struct knit__group *g, int r)
+{
+    if (knit__group_set_error(g, r)) {
+        count(&g->failed);
+        if ((knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED)
+            knit__group_end(g, r, false);
+    }
+    return r;
+}
+
+/* All that comes before counting: 0 go on, 1 done (queued), or why not. */
+static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec, bool ours,
+                 bool try)
+{
+    enum knit__admit how = KNIT__ADMIT_TRY;
+    int r;
+
+    if (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED))
+        return refuse(g, -ECANCELED);
+    r = knit__group_prepare(g, t, ours);
+    if (r < 0)
+        return fail_unstarted(g, r);
+    if (ours && !g->up && !is_member(g, t))
+        g->up = t->run->rec.group; /* somebody else prepared it */
+    if (!(knit__group_flags(g) & GROUP_LIMITED))
+        return 0;
+    if (!try)
+        how = is_member(g, t) ? KNIT__ADMIT_QUEUE : KNIT__ADMIT_WAIT;
+    r = knit__group_admit(g, t, rec, how);
+    return r == -ENOMEM ? fail_unstarted(g, r) : r < 0 ? refuse(g, r) : r;
+}
+
+/* Everything but the fast path. */
+static KNIT__NOINLINE int go_slow(struct knit__group *g, struct knit__rec *rec, bool try)
+{
+    struct knit__task *t = knit__task_self();
+    bool ours = false, fresh = !knit__group_is_prepared(g);
+    int r;
+
+    if (!t) {
+        r = fail_unstarted(g, -ENOMEM);
+    } else {
+        ours = knit__scope_is_ours(t, &g->scope);
+        r = admit(g, t, rec, ours, try);
+    }
+    if (r == 0) {
+        count_child(g, ours, &rec->index);
+        r = start(g, t, rec, ours);
+    } else if (r < 0 && (rec->flags & KNIT__REC_COPY)) {
+        free(rec->arg); /* nobody will run it */
+    }
+    if (r < 0 && fresh)
+        knit__group_release_ctx(
+            g, true); /* perhaps nobody will wait for a group that has started nothing */
+    return r < 0 ? r : 0;
+}
+
+/* The ring filled up, or it is time to look whether others should be woken. */
+static KNIT__COLD int after_push(struct knit__worker *w, uint32_t length)
+{
+    knit__notify_backlog(w);
+    if (length > KNIT__THROTTLE_AT)
+        knit__throttle(w);
+    return 0;
+}
+
+/* What go_fast cannot do. */
+static KNIT__NOINLINE int go_checked(struct knit__group *g, knit_fn *fn, void *arg,
+                                     const knit_site *site, uint32_t rec_flags, bool try)
+{
+    struct knit__rec rec = {fn, arg, g, site, 0, rec_flags};
+
+    if (!g || !fn || !usable(g))
+        return -EINVAL;
+    return go_slow(g, &rec, try);
+}
+
+/* The commonest first use: nothing special about the group, and a context that outlives it. */
+static inline bool prepare_fast(struct knit__group *g, const struct knit__task *t)
+{
+    const struct knit__run *run = t->run;
+
+    if (KNIT__LIKELY(atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) ==
+                     GROUP_PREPARED))
+        return true;
+    if (atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) != GROUP_NEW ||
+        !knit__asymmetric || run->ctx != knit__run_base_ctx(run))
+        return false;
+    /* as in prepare_own */
+    atomic_store_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_relaxed);
+    knit__compiler_barrier();
+    if (KNIT__UNLIKELY(knit__group_flags(g) != 0)) {
+        atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_release);
+        return false;
+    }
+    g->scope.cancel = run->ctx;
+    g->up = run->rec.group;
+    atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
+    return true;
+}
+
+/* The fast path: a task starts a child in a group on its own stack. */
+static inline __attribute__((always_inline)) int go(struct knit__group *g, knit_fn *fn, void *arg,
+                                                    const knit_site *site, uint32_t rec_flags,
+                                                    bool try)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__rec *slot;
+    uint32_t index, length;
+
+    if (KNIT__UNLIKELY(!w || !g || !fn || !knit__scope_is_ours(w->task, &g->scope)) ||
+        KNIT__UNLIKELY(!prepare_fast(g, w->task)) ||
+        KNIT__UNLIKELY(knit__group_flags(g) & (KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SHARED)) ||
+        KNIT__UNLIKELY(knit__ctx_ended(g->scope.cancel) != 0))
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    slot = knit__ring_slot(&w->ring);
+    if (KNIT__UNLIKELY(!slot))
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    if (KNIT__UNLIKELY(!count_private(g, &index))) /* shared meanwhile, and not counted */
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    *slot = (struct knit__rec){fn, arg, g, site, index, rec_flags};
+    knit__ring_push(&w->ring);
+    length = knit__ring_len(&w->ring);
+    if (KNIT__UNLIKELY(--w->check_in == 0 || length > w->wake_at))
+        return after_push(w, length);
+    return 0;
+}
+
+int knit_errgroup_go_at(knit_errgroup *group, knit_fn *fn, void *arg, const knit_site *site)
+{
+    return go(knit__group_of(group), fn, arg, site, 0, false);
+}
+
+int knit_errgroup_try_go_at(knit_errgroup *group, knit_fn *fn, void *arg, const knit_site *site)
+{
+    return go(knit__group_of(group), fn, arg, site, 0, true);
+}
+
+static int go_copy(knit_errgroup *group, knit_fn *fn, const void *value, size_t size,
+                   const knit_site *site, bool try)
+{
+    void *copy;
+
+    if (!group || !fn || (!value && size > 0) || !usable(knit__group_of(group)))
+        return -EINVAL;
+    copy = malloc(size > 0 ? size : 1);
+    if (!copy)
+        return fail_unstarted(knit__group_of(group), -ENOMEM);
+    if (size > 0)
+        memcpy(copy, value, size);
+    return go(knit__group_of(group), fn, copy, site, KNIT__REC_COPY, try);
+}
+
+int knit_errgroup_go_copy_at(knit_errgroup *group, knit_fn *fn, const void *value, size_t size,
+                             const knit_site *site)
+{
+    return go_copy(group, fn, value, size, site, false);
+}
+
+int knit_errgroup_try_go_copy_at(knit_errgroup *group, knit_fn *fn, const void *value, size_t size,
+                                 const knit_site *site)
+{
+    return go_copy(group, fn, value, size, site, true);
+}
+
+/* ---- waiting ---- */
+
+/* Several waiters may come here at once. */
+static KNIT__NOINLINE int finish_wait_slow(struct knit__group *g, struct knit__task *t)
+{
+    int r;
+
+    knit__group_release_ctx(g, true);
+    r = knit__group_first_error(g);
+    if (r != 0)
+        knit__record_nest(t->run, g, r);
+    return r;
+}
+
+static inline int finish_wait(struct knit__group *g, struct knit__task *t)
+{
+    if (KNIT__UNLIKELY(knit__group_first_error(g) != 0 || knit__group_flags(g) != 0 ||
+                       g->scope.cancel != NULL)) /* flags 0: private, cancel is ours to read */
+        return finish_wait_slow(g, t);
+    atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_relaxed);
+    return 0;
+}
+
+/* Wait for the children of a group that may hold back tasks in its queue: nobody would start them
+ * once its context has ended, so skip them then. */
+static void join_limited(struct knit__group *g, struct knit__task *t)
+{
+    knit_ctx *ctx;
+    int r;
+
+    knit__lock(&g->scope.lock);
+    ctx = knit_ctx_ref(knit__ctx_public(g->scope.cancel));
+    knit__unlock(&g->scope.lock);
+    r = knit__scope_join(t, &g->scope, KNIT__NEVER, knit__ctx_private(ctx));
+    knit_ctx_unref(ctx);
+    if (r != 0)
+        knit__group_purge(g);
+}
+
+/* 0, or -EDEADLK, -EINVAL, -ENOMEM. */
+static int wait_checks(const struct knit__group *g, struct knit__task **ret_task)
+{
+    if (!g || !usable(g))
+        return -EINVAL;
+    *ret_task = knit__task_self();
+    if (!*ret_task)
+        return -ENOMEM;
+    return 0;
+}
+
+/* Help is over and tasks are left, or may be. */
+static KNIT__NOINLINE int wait_slow(struct knit__group *g, struct knit__task *t)
+{
+    if (is_member(g, t))
+        return -EDEADLK;
+    if (knit__group_flags(g) & GROUP_LIMITED)
+        join_limited(g, t);
+    knit__scope_join(t, &g->scope, KNIT__NEVER, NULL); /* cannot fail: no deadline, no context */
+    return finish_wait(g, t);
+}
+
+static int wait_all(struct knit__group *g, struct knit__task *t)
+{
+    return knit__scope_help(t, &g->scope) ? finish_wait(g, t) : wait_slow(g, t);
+}
+
+static KNIT__NOINLINE int wait_checked(struct knit__group *g)
+{
+    struct knit__task *t;
+    int r = wait_checks(g, &t);
+
+    return r < 0 ? r : wait_all(g, t);
+}
+
+int knit_errgroup_wait(knit_errgroup *group)
+{
+    struct knit__group *g = knit__group_of(group);
+    struct knit__worker *w = knit__worker_self();
+
+    if (KNIT__UNLIKELY(!w || !g || !knit__scope_is_ours(w->task, &g->scope)) ||
+        KNIT__UNLIKELY(atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) !=
+                       GROUP_PREPARED))
+        return wait_checked(g);
+    return wait_all(g, w->task);
+}
+
+int knit_errgroup_wait_until(knit_errgroup *group, knit_time deadline)
+{
+    struct knit__group *g = knit__group_of(group);
+    struct knit__task *t;
+    int r = wait_checks(g, &t);
+
+    if (r < 0)
+        return r;
+    if (deadline == KNIT__NEVER && t->run->ctx == NULL)
+        return wait_all(g, t);
+    if (is_member(g, t))
+        return -EDEADLK;
+    r = knit__scope_join(t, &g->scope, deadline, t->run->ctx);
+    if (r == 0)
+        return wait_all(g, t);
+    return r;
+}
+
+void knit_errgroup_cancel(knit_errgroup *group, int cause)
+{
+    struct knit__group *g = knit__group_of(group);
+    struct knit__task *t;
+
+    if (wait_checks(g, &t) < 0)
+        return;
+    knit__group_end(g, cause, !(knit__group_flags(g) & GROUP_CLOSED));
+}
+
+int knit_errgroup_close(knit_errgroup *group)
+{
+    struct knit__group *g = knit__group_of(group);
+    struct knit__task *t;
+    int r = wait_checks(g, &t);
+
+    if (r < 0)
+        return r;
+    if (is_member(g, t))
+        return -EDEADLK;
+    knit__group_set(g, GROUP_CLOSED | KNIT__SCOPE_SLOW_GO);
+    knit__group_end(g, -ECANCELED, false);
+    return wait_all(g, t);
+}
+
+/* ---- looking ---- */
+
+knit_ctx *knit_errgroup_ctx(knit_errgroup *group)
+{
+    struct knit__group *g = knit__group_of(group);
+    struct knit__task *t;
+
+    if (!g || wait_checks(g, &t) < 0 ||
+        knit__group_prepare(g, t, knit__scope_is_ours(t, &g->scope)) < 0)
+        return NULL;
+    return knit__ctx_public(g->scope.cancel);
+}
+
+int knit_errgroup_stats(const knit_errgroup *group, knit_errgroup_counts *ret_counts)
+{
+    const struct knit__group *g = knit__group_of(group);
+
+    if (!g || !ret_counts || !knit__group_valid(g))
+        return -EINVAL;
+    *ret_counts = (knit_errgroup_counts){
+        .submitted = knit__scope_submitted(&g->scope) +
+                     atomic_load_explicit(&g->refused, memory_order_relaxed),
+        .pending = knit__scope_pending(&g->scope),
+        .failed = atomic_load_explicit(&g->failed, memory_order_relaxed),
+        .echoes = atomic_load_explicit(&g->echoes, memory_order_relaxed),
+        .skipped = atomic_load_explicit(&g->skipped, memory_order_relaxed),
+    };
+    return 0;
+}
+
+/* ---- KNIT_SCOPE ---- */
+
+knit_errgroup knit__scope_enter(const knit_errgroup_options *options)
+{
+    knit_errgroup group = {{0}};
+
+    if (knit_errgroup_init(&group, options) < 0)
+        knit__group_set(knit__group_of(&group), GROUP_BAD | KNIT__SCOPE_SLOW_GO);
+    return group;
+}
+
+void knit__scope_leave(knit_errgroup *group)
+{
+    knit_errgroup_close(group);
+}

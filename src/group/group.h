@@ -1,0 +1,145 @@
+/* A group: a scope with errors, a limit and a context. The engine behind every public front.
+ *
+ * Admission (limit.c): a group with a limit counts the tasks it admitted (KNIT__REC_SLOT in their
+ * record) in `active`. A caller from outside that finds no room waits in `room`; a member's task
+ * waits in `queue`. A slot given back goes to the queue first, then to the first caller.
+ *
+ * Preparing: at its first use after birth or after a wait, a group takes the context its tasks will
+ * run under. A {0} group takes the user's ambient one: borrowed where it is the base context of the
+ * task on whose stack the group lies (which outlives it), else with a reference. A group that was
+ * initialized makes a child of its own. */
+#ifndef KNIT_GROUP_GROUP_H
+#define KNIT_GROUP_GROUP_H
+
+#include "../sync/ctx.h"
+#include "../sync/join.h"
+
+#include <knit/errgroup.h>
+
+enum {
+    KNIT__REC_COPY = 1,  /* rec.arg is a block of the group's, freed at the end */
+    KNIT__REC_SLOT = 2,  /* holds a slot of the limit */
+    KNIT__REC_FIRST = 4, /* its failure was the first of its group */
+};
+
+/* Bits of scope.flags. */
+enum {
+    GROUP_INITED = 1u << KNIT__SCOPE_OWN_BIT, /* has a context of its own */
+    GROUP_KEEP_GOING = 1u << (KNIT__SCOPE_OWN_BIT + 1),
+    GROUP_LATE_OK = 1u << (KNIT__SCOPE_OWN_BIT + 2),
+    GROUP_CTX_REF = 1u << (KNIT__SCOPE_OWN_BIT + 3), /* scope.cancel holds a reference */
+    GROUP_LIMITED = 1u << (KNIT__SCOPE_OWN_BIT + 4),
+    GROUP_CANCELED = 1u << (KNIT__SCOPE_OWN_BIT + 5),
+    GROUP_CLOSED = 1u << (KNIT__SCOPE_OWN_BIT + 6),
+    GROUP_BAD = 1u << (KNIT__SCOPE_OWN_BIT + 7), /* a KNIT_SCOPE with unusable options */
+};
+
+/* Values of scope.prepared: also tell a group from garbage. */
+enum { GROUP_NEW = 0, GROUP_PREPARING = 0x6b6e6974, GROUP_PREPARED = 0x4b4e4954 };
+
+struct knit__room;
+
+struct knit__group {
+    struct knit__scope scope; /* first */
+    /* any thread, atomic: admitted tasks * 2 + WAITING (room or queue are not empty) */
+    _Atomic uint32_t active;
+    _Atomic int limit; /* valid with GROUP_LIMITED; written under the lock */
+    _Atomic int first_error;
+    _Atomic uint32_t failed, echoes, skipped;
+    _Atomic uint32_t refused; /* of the skipped: never counted by the scope */
+    uint32_t keep;            /* error records to keep; 0: the default */
+    /* lock */
+    struct knit__room *room_first, *room_last;
+    struct knit__chunk *queue_first, *queue_last;
+    /* records.c */
+    _Atomic uint64_t report;
+    /* set by prepare, for a group on a task's stack: the group its owner belongs to */
+    struct knit__group *_Atomic up;
+    /* set by init, then constant */
+    const char *name;
+    knit_ctx *parent;
+    int64_t deadline; /* 0: none */
+};
+
+_Static_assert(sizeof(struct knit__group) <= sizeof(knit_errgroup), "the public type is storage");
+
+static inline struct knit__group *knit__group_of(const knit_errgroup *g)
+{
+    return (struct knit__group *)(uintptr_t)g;
+}
+
+/* Not garbage, as far as can be told. */
+static inline bool knit__group_valid(const struct knit__group *g)
+{
+    uint32_t prepared = atomic_load_explicit(&g->scope.prepared, memory_order_acquire);
+
+    return prepared == GROUP_NEW || prepared == GROUP_PREPARED || prepared == GROUP_PREPARING;
+}
+
+static inline uint32_t knit__group_flags(const struct knit__group *g)
+{
+    return atomic_load_explicit(&g->scope.flags, memory_order_seq_cst);
+}
+
+static inline void knit__group_set(struct knit__group *g, uint32_t flags)
+{
+    /* seq_cst: against a go that counts, then looks */
+    atomic_fetch_or_explicit(&g->scope.flags, flags, memory_order_seq_cst);
+}
+
+/* Make the scope shared, with its lock held by the caller. */
+static inline void knit__group_share_locked(struct knit__group *g, const struct knit__task *t)
+{
+    knit__scope_share_locked(&g->scope,
+                             knit__scope_is_ours(t, &g->scope) || !knit__stacks_cover(g));
+}
+
+static inline int knit__group_first_error(const struct knit__group *g)
+{
+    return atomic_load_explicit(&g->first_error, memory_order_acquire);
+}
+
+/* True: code is the group's first error. */
+static inline bool knit__group_set_error(struct knit__group *g, int code)
+{
+    int none = 0;
+
+    return atomic_compare_exchange_strong_explicit(&g->first_error, &none, code,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
+static inline bool knit__group_is_prepared(const struct knit__group *g)
+{
+    return atomic_load_explicit(&g->scope.prepared, memory_order_acquire) == GROUP_PREPARED;
+}
+
+/* prepare.c */
+/* Give the group its context unless it has one. ours: the caller is on the stack it lies on. */
+int knit__group_prepare(struct knit__group *g, struct knit__task *t, bool ours);
+/* If no task is left: give the context back; settle: and keep what wait returns. */
+void knit__group_release_ctx(struct knit__group *g, bool settle);
+
+/* errgroup.c */
+/* Why the group takes no more tasks; 0: it does. With its lock, or holding a count of it. */
+int knit__group_ended(const struct knit__group *g);
+/* A child ended, or was skipped (upcall of the scheduler). */
+void knit__group_task_ended(struct knit__run *run, int r, bool skipped);
+/* Cancel: no new tasks, waiters and queue are turned away, the own context ends. cause: what wait
+ * will return unless there is an error. record: store it as that. */
+void knit__group_end(struct knit__group *g, int cause, bool record);
+/* Settle a counted task that cannot run with error r (0: skip it). */
+void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r);
+
+/* limit.c */
+enum knit__admit { KNIT__ADMIT_WAIT, KNIT__ADMIT_QUEUE, KNIT__ADMIT_TRY };
+/* A slot of the limit for rec. 0: it has one (or there is no limit any more; *flags tells). 1: it
+ * was queued and counted; the caller is done. Else an error of go. */
+int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
+                      enum knit__admit how);
+void knit__group_release_slot(struct knit__group *g);
+/* Turn away who waits for room and skip what is queued. */
+void knit__group_purge(struct knit__group *g);
+/* Give free slots to who waits. */
+void knit__group_hand_out(struct knit__group *g);
+
+#endif

@@ -1,0 +1,145 @@
+/* Preparing a group at its first use, and settling it when no task is left. What that means is in
+ * group.h; the race between an owner that prepares without a lock and everybody else is the same as
+ * with the plain counter (sched/scope.h). */
+#include "group.h"
+
+#include <errno.h>
+
+static int make_own_ctx(struct knit__group *g, struct knit__run *run)
+{
+    knit_ctx *parent = g->parent ? g->parent : knit__ctx_public(run->ctx), *ctx;
+    int r;
+
+    r = knit_ctx_with_deadline(parent, g->deadline ? g->deadline : KNIT__NEVER, &ctx);
+    if (r < 0)
+        return r;
+    g->scope.cancel = knit__ctx_private(ctx);
+    if (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED))
+        knit_ctx_cancel(ctx, knit__group_first_error(g)); /* the cancel came before the context */
+    return 0;
+}
+
+/* Take the context the tasks will run under. The owner, or with the lock on a shared group. */
+static int take_ctx(struct knit__group *g, struct knit__task *t, bool ours)
+{
+    struct knit__run *run = t->run;
+    int r = 0;
+
+    if (knit__group_flags(g) & GROUP_INITED) {
+        r = make_own_ctx(g, run);
+    } else if (run->ctx == NULL || (ours && run->ctx == knit__run_base_ctx(run))) {
+        g->scope.cancel = run->ctx; /* outlives the group, or never ends */
+    } else {
+        g->scope.cancel = run->ctx;
+        knit_ctx_ref(knit__ctx_public(run->ctx));
+        knit__group_set(g, GROUP_CTX_REF);
+    }
+    if (r == 0 && ours)
+        g->up = run->rec.group;
+    return r;
+}
+
+static int prepare_shared(struct knit__group *g, struct knit__task *t)
+{
+    uint32_t prepared;
+    int r = 0;
+
+    knit__lock(&g->scope.lock);
+    knit__group_share_locked(g, t);
+    /* the owner may be in the middle of it; it does not wait for us then */
+    while ((prepared = atomic_load_explicit(&g->scope.prepared, memory_order_seq_cst)) ==
+           GROUP_PREPARING)
+        knit__os_yield();
+    if (prepared == GROUP_NEW) {
+        r = take_ctx(g, t, false);
+        if (r == 0)
+            atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
+    }
+    knit__unlock(&g->scope.lock);
+    return r;
+}
+
+/* Owner: 0, an error, or 1: the group is shared, prepare it as such. Claim it, then look whether it
+ * is shared: the other side does it the other way round (Dekker, as with plain). */
+static KNIT__NOINLINE int prepare_own(struct knit__group *g, struct knit__task *t)
+{
+    int r;
+
+    if (KNIT__LIKELY(knit__asymmetric)) {
+        atomic_store_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_relaxed);
+        knit__compiler_barrier();
+    } else {
+        (void)atomic_exchange_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_seq_cst);
+    }
+    if (knit__group_flags(g) & KNIT__SCOPE_SHARED) {
+        atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_release);
+        return 1;
+    }
+    r = take_ctx(g, t, true);
+    atomic_store_explicit(&g->scope.prepared, r == 0 ? GROUP_PREPARED : GROUP_NEW,
+                          memory_order_release);
+    return r;
+}
+
+int knit__group_prepare(struct knit__group *g, struct knit__task *t, bool ours)
+{
+    int r = 1;
+
+    if (KNIT__LIKELY(knit__group_is_prepared(g)))
+        return 0;
+    if (ours && !(knit__group_flags(g) & KNIT__SCOPE_SHARED))
+        r = prepare_own(g, t);
+    return r == 1 ? prepare_shared(g, t) : r;
+}
+
+/* Decide what a wait that found no task left returns (see the header) and keep it; locked. */
+static void settle_outcome(struct knit__group *g)
+{
+    uint32_t flags = knit__group_flags(g);
+    bool all_ran = atomic_load_explicit(&g->skipped, memory_order_relaxed) == 0 &&
+                   atomic_load_explicit(&g->echoes, memory_order_relaxed) == 0;
+    int err = knit__ctx_ended(g->scope.cancel);
+
+    if (err == 0 || (flags & GROUP_CLOSED))
+        return;
+    if (all_ran && (err != -ETIMEDOUT || (flags & GROUP_LATE_OK)))
+        return;
+    knit__group_set_error(g, err);
+}
+
+/* No task is left: give the context back, so that a group that is only waited for leaks nothing.
+ * The next use prepares anew. Returns what is to be dropped after unlocking. */
+static struct knit__cancel *release_ctx_locked(struct knit__group *g)
+{
+    struct knit__cancel *ctx = NULL;
+
+    if (knit__scope_pending(&g->scope) != 0 || g->scope.waiters ||
+        atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) != GROUP_PREPARED)
+        return NULL;
+    if (knit__group_flags(g) & (GROUP_INITED | GROUP_CTX_REF))
+        ctx = g->scope.cancel;
+    /* seq_cst: unprepared before the second look at the count, against a go that counts itself and
+     * then looks whether it is prepared */
+    atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&g->scope.left, 0, memory_order_seq_cst);
+    if (knit__scope_pending(&g->scope) != 0) {
+        atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_seq_cst);
+        return NULL;
+    }
+    g->scope.cancel = NULL;
+    atomic_fetch_and_explicit(&g->scope.flags, ~(uint32_t)GROUP_CTX_REF, memory_order_seq_cst);
+    return ctx;
+}
+
+void knit__group_release_ctx(struct knit__group *g, bool settle)
+{
+    struct knit__cancel *ctx;
+
+    knit__lock(&g->scope.lock);
+    if (settle && knit__group_first_error(g) == 0)
+        settle_outcome(g);
+    ctx = release_ctx_locked(g);
+    knit__unlock(&g->scope.lock);
+    if (ctx)
+        knit_ctx_unref(knit__ctx_public(ctx));
+}

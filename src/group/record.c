@@ -1,0 +1,370 @@
+/* The reports behind knit_errgroup_error and knit_errgroup_format, and knit_error's texts. */
+#include "record.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE = 1024, KEEP_DEFAULT = 16, TEXT_MAX = 4096, DEPTH_MAX = 64 };
+
+struct knit__note {
+    int code;
+    char text[];
+};
+
+struct record {
+    struct record *next;
+    knit_error_record view; /* its strings point into this block, or to static memory */
+    struct knit__note *note;
+    struct knit__report *causes;
+    char name[];
+};
+
+struct knit__report {
+    uint32_t refs;
+    uint32_t kept;
+    int code; /* first error of its group, for a task that passes it on */
+    struct record *first, *last;
+};
+
+/* A task's hold on the report of a group it waited for. */
+struct nested {
+    struct knit__report *report;
+    int code;
+};
+
+static struct {
+    struct knit__lock lock;
+    uint32_t next; /* slot to recycle next */
+    struct {
+        uint32_t generation;
+        struct knit__report *report;
+    } slots[TABLE];
+} table;
+
+/* ---- texts ---- */
+
+void knit__note_free(struct knit__note *note)
+{
+    free(note);
+}
+
+int knit_error(int code, const char *fmt, ...)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__note *note;
+    char text[256];
+    va_list args, again;
+    int length;
+
+    if (!w || !fmt)
+        return code;
+    va_start(args, fmt);
+    va_copy(again, args);
+    length = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (length >= TEXT_MAX)
+        length = TEXT_MAX - 1;
+    knit__note_free(w->task->run->note);
+    note = length >= 0 ? malloc(sizeof *note + (size_t)length + 1) : NULL;
+    if (note) {
+        note->code = code;
+        if ((size_t)length < sizeof text)
+            memcpy(note->text, text, (size_t)length + 1);
+        else if (vsnprintf(note->text, (size_t)length + 1, fmt, again) < 0)
+            note->text[0] = 0; /* printf itself ran out of memory */
+    }
+    w->task->run->note = note; /* or none: the last call counts */
+    w->task->run->rec.flags |= KNIT__RUN_TOUCHED;
+    va_end(again);
+    return code;
+}
+
+/* ---- reports; the table's lock is held ---- */
+
+static void report_unref_locked(struct knit__report *report);
+
+static void record_free_locked(struct record *rec)
+{
+    report_unref_locked(rec->causes);
+    knit__note_free(rec->note);
+    free(rec);
+}
+
+static void report_unref_locked(struct knit__report *report)
+{
+    if (!report || --report->refs != 0)
+        return;
+    while (report->first) {
+        struct record *rec = report->first;
+
+        report->first = rec->next;
+        record_free_locked(rec);
+    }
+    free(report);
+}
+
+static struct knit__report *lookup_locked(const struct knit__group *g)
+{
+    uint64_t id = atomic_load_explicit(&g->report, memory_order_relaxed);
+    uint32_t slot = (uint32_t)id % TABLE, generation = (uint32_t)(id >> 32);
+
+    if (id == 0 || table.slots[slot].generation != generation)
+        return NULL;
+    return table.slots[slot].report;
+}
+
+/* The report of g, made if need be; NULL: no memory. */
+static struct knit__report *report_of_locked(struct knit__group *g)
+{
+    struct knit__report *report = lookup_locked(g);
+    uint32_t slot;
+
+    if (report)
+        return report;
+    report = calloc(1, sizeof *report);
+    if (!report)
+        return NULL;
+    report->refs = 1; /* the table's */
+    slot = table.next++ % TABLE;
+    report_unref_locked(table.slots[slot].report);
+    if (++table.slots[slot].generation == 0)
+        table.slots[slot].generation = 1;
+    table.slots[slot].report = report;
+    atomic_store_explicit(&g->report, (uint64_t)table.slots[slot].generation << 32 | slot,
+                          memory_order_relaxed);
+    return report;
+}
+
+/* ---- recording ---- */
+
+static struct record *record_new(const struct knit__run *run, int code)
+{
+    const knit_site *site = run->rec.site;
+    const char *name = run->name ? run->name : site ? site->what : "task";
+    size_t length = strlen(name);
+    struct record *rec = malloc(sizeof *rec + length + 1);
+
+    if (!rec)
+        return NULL;
+    *rec = (struct record){0};
+    memcpy(rec->name, name, length + 1);
+    rec->view = (knit_error_record){
+        .code = code,
+        .index = run->rec.index,
+        .text = "",
+        .task = rec->name,
+        .file = site && site->file ? site->file : "",
+        .line = site ? site->line : 0,
+        .when = knit__clock_now(),
+    };
+    return rec;
+}
+
+/* Move what the run has collected into its record. */
+static void adopt(struct record *rec, struct knit__run *run, int code)
+{
+    struct knit__note *note = run->note;
+    struct nested *nested = run->nested;
+
+    if (note && note->code == code) {
+        rec->note = note;
+        rec->view.text = note->text;
+        run->note = NULL;
+    }
+    if (nested && nested->code == code) {
+        rec->causes = nested->report;
+        rec->view.causes = nested->report->kept;
+        nested->report = NULL;
+    }
+}
+
+/* The group's first error stands first, whoever came first to the lock. */
+static void insert_locked(struct knit__report *report, struct record *rec, bool is_first)
+{
+    report->kept++;
+    if (is_first) {
+        rec->next = report->first;
+        report->first = rec;
+        if (!report->last)
+            report->last = rec;
+        return;
+    }
+    if (report->last)
+        report->last->next = rec;
+    else
+        report->first = rec;
+    report->last = rec;
+}
+
+/* Room for the first error when the list was filled by others before it. */
+static void drop_last_locked(struct knit__report *report)
+{
+    struct record **at = &report->first, *before = NULL;
+
+    while (*at && (*at)->next) {
+        before = *at;
+        at = &(*at)->next;
+    }
+    if (!*at)
+        return;
+    record_free_locked(*at);
+    *at = NULL;
+    report->last = before;
+    report->kept--;
+}
+
+void knit__record_failure(struct knit__group *g, struct knit__run *run, int code)
+{
+    uint32_t keep = g->keep ? g->keep : KEEP_DEFAULT;
+    struct record *rec = record_new(run, code);
+    struct knit__report *report;
+    bool is_first = run->rec.flags & KNIT__REC_FIRST;
+
+    knit__lock(&table.lock);
+    report = rec ? report_of_locked(g) : NULL;
+    if (report && report->kept >= keep && is_first)
+        drop_last_locked(report);
+    if (report && report->kept < keep) {
+        adopt(rec, run, code);
+        insert_locked(report, rec, is_first);
+        rec = NULL;
+    }
+    knit__unlock(&table.lock);
+    free(rec);
+    knit__record_drop(run);
+}
+
+void knit__record_drop(struct knit__run *run)
+{
+    struct nested *nested = run->nested;
+
+    knit__note_free(run->note);
+    run->note = NULL;
+    run->nested = NULL;
+    if (!nested)
+        return;
+    knit__lock(&table.lock);
+    report_unref_locked(nested->report);
+    knit__unlock(&table.lock);
+    free(nested);
+}
+
+void knit__record_nest(struct knit__run *run, struct knit__group *g, int code)
+{
+    struct knit__report *report;
+    struct nested *nested;
+
+    if (!run->rec.group || atomic_load_explicit(&g->report, memory_order_relaxed) == 0)
+        return;
+    nested = run->nested ? run->nested : calloc(1, sizeof *nested);
+    if (!nested)
+        return;
+    run->nested = nested;
+    run->rec.flags |= KNIT__RUN_TOUCHED;
+    knit__lock(&table.lock);
+    report = lookup_locked(g);
+    if (report)
+        report->refs++;
+    report_unref_locked(nested->report);
+    nested->report = report;
+    nested->code = report ? code : 0;
+    knit__unlock(&table.lock);
+}
+
+void knit__records_stop(void)
+{
+    knit__lock(&table.lock);
+    for (uint32_t i = 0; i < TABLE; i++) {
+        report_unref_locked(table.slots[i].report);
+        table.slots[i].report = NULL;
+    }
+    knit__unlock(&table.lock);
+}
+
+void knit__records_fork(bool hold)
+{
+    if (hold)
+        knit__lock(&table.lock);
+    else
+        knit__unlock(&table.lock);
+}
+
+/* ---- reading ---- */
+
+int knit_errgroup_error(const knit_errgroup *group, size_t i, knit_error_record *ret_record)
+{
+    const struct knit__group *g = knit__group_of(group);
+    const struct knit__report *report;
+    const struct record *rec = NULL;
+
+    if (!g || !ret_record || !knit__group_valid(g))
+        return -EINVAL;
+    knit__lock(&table.lock);
+    report = lookup_locked(g);
+    if (report)
+        rec = report->first;
+    for (; rec && i > 0; i--)
+        rec = rec->next;
+    if (rec)
+        *ret_record = rec->view;
+    knit__unlock(&table.lock);
+    return rec ? 0 : -ENOENT;
+}
+
+struct out {
+    char *buffer;
+    size_t size, length;
+};
+
+static KNIT_PRINTF(2, 3) void out_print(struct out *o, const char *fmt, ...)
+{
+    size_t left = o->length < o->size ? o->size - o->length : 0;
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(left ? o->buffer + o->length : NULL, left, fmt, args);
+    va_end(args);
+    o->length += n > 0 ? (size_t)n : 0;
+}
+
+static void out_report(struct out *o, const struct knit__report *report, int depth)
+{
+    for (const struct record *rec = report->first; rec; rec = rec->next) {
+        const knit_error_record *v = &rec->view;
+
+        out_print(o, "%*s#%zu %s", depth * 2, "", v->index, v->task);
+        if (*v->file)
+            out_print(o, " (%s:%d)", v->file, v->line);
+        if (v->code < 0)
+            out_print(o, ": %s", knit_strerror(v->code));
+        else
+            out_print(o, ": result %d", v->code);
+        if (*v->text)
+            out_print(o, ": %s", v->text);
+        out_print(o, "\n");
+        if (rec->causes && depth < DEPTH_MAX)
+            out_report(o, rec->causes, depth + 1);
+    }
+}
+
+int knit_errgroup_format(const knit_errgroup *group, char *buffer, size_t size)
+{
+    const struct knit__group *g = knit__group_of(group);
+    const struct knit__report *report;
+    struct out o = {buffer, size, 0};
+
+    if (!g || (!buffer && size > 0) || !knit__group_valid(g))
+        return -EINVAL;
+    if (size > 0)
+        buffer[0] = 0;
+    knit__lock(&table.lock);
+    report = lookup_locked(g);
+    if (report)
+        out_report(&o, report, 0);
+    knit__unlock(&table.lock);
+    return o.length > INT32_MAX ? INT32_MAX : (int)o.length;
+}

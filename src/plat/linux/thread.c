@@ -1,0 +1,56 @@
+/* Threads: pthreads with asynchronous signals blocked, so that the program's handlers run on the
+ * program's own threads. Faults stay deliverable. */
+#define _GNU_SOURCE
+#include "../plat.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+enum { THREAD_STACK = 256 * 1024 }; /* only start-up and exit run on it */
+
+int knit__os_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    sigset_t blocked, old;
+    pthread_attr_t attr;
+    pthread_t handle;
+    int r, saved = errno;
+
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&blocked, faults[i]);
+
+    r = pthread_attr_init(&attr);
+    if (r != 0)
+        return -r;
+    pthread_attr_setstacksize(&attr, THREAD_STACK > PTHREAD_STACK_MIN ? (size_t)THREAD_STACK
+                                                                      : (size_t)PTHREAD_STACK_MIN);
+    pthread_sigmask(SIG_SETMASK, &blocked, &old);
+    r = pthread_create(&handle, &attr, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
+    errno = saved;
+    if (r == 0)
+        thread->handle = (unsigned long)handle;
+    return -r;
+}
+
+void knit__os_thread_join(struct knit__os_thread *thread)
+{
+    pthread_join((pthread_t)thread->handle, NULL);
+}
+
+void knit__os_thread_name(const char *name)
+{
+    prctl(PR_SET_NAME, (unsigned long)name, 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0); /* the default lets every sleep be 50 us late */
+}
+
+void knit__os_yield(void)
+{
+    sched_yield();
+}

@@ -1,0 +1,65 @@
+/* The whole contract with the operating system. Nothing above this floor calls it directly.
+ *
+ * Conventions: out-pointers are never NULL; sizes are bytes and page-aligned where pages are meant;
+ * 0 is success, a negative errno failure; times are ns on the monotonic clock. */
+#ifndef KNIT_PLAT_PLAT_H
+#define KNIT_PLAT_PLAT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- clock.c ---- */
+
+#define KNIT__NEVER INT64_MAX
+
+/* Monotonic time, ns. */
+int64_t knit__clock_now(void);
+
+/* ---- thread.c ---- */
+
+struct knit__os_thread {
+    unsigned long handle; /* a pthread_t */
+};
+
+/* Start a thread with asynchronous signals blocked. -EAGAIN and -ENOMEM are expected failures. */
+int knit__os_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg);
+void knit__os_thread_join(struct knit__os_thread *thread);
+void knit__os_thread_name(const char *name);
+void knit__os_yield(void);
+
+/* ---- futex.c ---- */
+
+/* Sleep while *word == value, until `deadline` (KNIT__NEVER: no bound). May return at any time:
+ * the caller loops over its own condition. */
+void knit__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
+/* Wake up to n sleepers. The address is only compared: the word itself may be gone already. */
+void knit__futex_wake(const _Atomic uint32_t *word, int n);
+
+/* ---- barrier.c ---- */
+
+/* True when knit__heavy_barrier works: then a plain store, a compiler barrier and a load on one
+ * side are ordered against a seq_cst store, the heavy barrier and a load on the other side. When
+ * false both sides must use seq_cst operations. Constant after knit__barrier_start. */
+extern bool knit__asymmetric;
+void knit__barrier_start(bool force_fence);
+/* A full barrier on every running thread of the process (membarrier(2)). Up to 10 us. */
+void knit__heavy_barrier(void);
+
+/* ---- cpu.c ---- */
+
+/* Processors this process may use: affinity mask, cut by a cgroup CPU quota (rounded up). >= 1. */
+int knit__cpu_count(void);
+
+/* ---- vm.c ---- */
+
+size_t knit__page_size(void);
+/* Reserve zeroed memory, filled lazily, small pages. NULL: none. */
+void *knit__vm_map(size_t size);
+void knit__vm_unmap(void *base, size_t size);
+/* Make the first page of each of the count slots of `stride` bytes from base inaccessible. Returns
+ * how many were made (guards beyond the kernel's limits are left out). */
+size_t knit__vm_guard(void *base, size_t stride, size_t count);
+
+#endif

@@ -1,0 +1,195 @@
+/* The composition root: the only file that sees every floor.
+ *
+ * Start (first use, under the lock): barrier, stacks, workers (their threads come later), guests.
+ * Stop (atexit): workers leave their loops, monitor, guests, queues, workers, stacks, error
+ * records. If something still runs 200 ms after it was asked to stop, or exit was called by a task,
+ * nothing is freed: the process is ending anyway.
+ * Fork: the child begins without a runtime; a task that forked goes on there as a plain thread, its
+ * stack included, and must exec or _exit. */
+#include "runtime.h"
+
+#include "group/group.h"
+#include "group/record.h"
+#include "sched/guest.h"
+#include "sched/idle.h"
+#include "sync/ctx.h"
+
+#include <errno.h>
+#include <knit/runtime.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct knit__upcalls knit__upcalls = {
+    .ended = knit__group_task_ended,
+    .unwatch = knit__ctx_unwatch,
+};
+
+int (*const knit__start_runtime)(void) = knit__runtime_start;
+
+enum { MAX_WORKERS = 1024, MIN_STACK = 16 * 1024, MAX_STACK = 64 * 1024 * 1024 };
+#define DEFAULT_STACK ((size_t)64 * 1024)
+
+static struct {
+    pthread_mutex_t lock; /* a pthread mutex: fork handlers may take it */
+    _Atomic bool started;
+    bool hooks; /* atexit and fork handlers are there */
+} runtime = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void complain(const char *name, const char *value)
+{
+    fprintf(stderr, "knit: %s=%s is not usable, the default is taken\n", name, value);
+}
+
+static uint32_t workers_wanted(void)
+{
+    const char *value = getenv("KNIT_WORKERS");
+    char *end;
+    long n;
+
+    if (value && *value) {
+        errno = 0;
+        n = strtol(value, &end, 10);
+        if (errno == 0 && *end == 0 && n >= 1 && n <= MAX_WORKERS)
+            return (uint32_t)n;
+        complain("KNIT_WORKERS", value);
+    }
+    n = knit__cpu_count();
+    return n > MAX_WORKERS ? MAX_WORKERS : (uint32_t)n;
+}
+
+static size_t stack_wanted(void)
+{
+    const char *value = getenv("KNIT_STACK");
+    size_t size = MIN_STACK;
+    unsigned long long n;
+    char *end;
+
+#if defined(KNIT__ASAN) || defined(KNIT__TSAN)
+    const size_t normal = 4 * DEFAULT_STACK; /* their frames are several times larger */
+#else
+    const size_t normal = DEFAULT_STACK;
+#endif
+    if (!value || !*value)
+        return normal;
+    errno = 0;
+    n = strtoull(value, &end, 10);
+    if (*end == 'k' || *end == 'K')
+        n *= 1024, end++;
+    else if (*end == 'm' || *end == 'M')
+        n *= 1024 * 1024, end++;
+    if (errno != 0 || *end != 0 || *value == '-' || n < MIN_STACK || n > MAX_STACK) {
+        complain("KNIT_STACK", value);
+        return normal;
+    }
+    while (size < n)
+        size *= 2;
+    return size;
+}
+
+static bool env_set(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && *value && strcmp(value, "0") != 0;
+}
+
+static void stop_at_exit(void)
+{
+    pthread_mutex_lock(&runtime.lock);
+    if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
+        knit__records_stop();
+        atomic_store_explicit(&runtime.started, false, memory_order_release);
+    }
+    pthread_mutex_unlock(&runtime.lock);
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&runtime.lock);
+    knit__records_fork(true);
+}
+
+static void after_fork_parent(void)
+{
+    knit__records_fork(false);
+    pthread_mutex_unlock(&runtime.lock);
+}
+
+static void after_fork_child(void)
+{
+    knit__records_fork(false);
+    if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
+        knit__sched_abandon();
+    atomic_store_explicit(&runtime.started, false, memory_order_relaxed);
+    pthread_mutex_unlock(&runtime.lock);
+}
+
+static int start_locked(void)
+{
+    int r;
+
+    knit__barrier_start(env_set("KNIT_FENCE"));
+    knit__stacks_start(stack_wanted(), sizeof(struct knit__task), knit__task_made);
+    r = knit__sched_start(workers_wanted(), env_set("KNIT_MIGRATE"));
+    if (r < 0)
+        return r;
+    if (!runtime.hooks) {
+        runtime.hooks = true;
+        atexit(stop_at_exit);
+        pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    }
+    atomic_store_explicit(&runtime.started, true, memory_order_release);
+    return 0;
+}
+
+int knit__runtime_start(void)
+{
+    int r = 0;
+
+    if (KNIT__LIKELY(atomic_load_explicit(&runtime.started, memory_order_acquire)))
+        return 0;
+    pthread_mutex_lock(&runtime.lock);
+    if (!atomic_load_explicit(&runtime.started, memory_order_relaxed))
+        r = start_locked();
+    pthread_mutex_unlock(&runtime.lock);
+    return r;
+}
+
+int knit_workers(void)
+{
+    int r = knit__runtime_start();
+
+    return r < 0 ? r : (int)knit__sched.count;
+}
+
+static uint64_t sum(uint64_t *total, const _Atomic uint64_t *counter)
+{
+    return *total += atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+int knit_runtime_stats(knit_runtime_counts *ret_counts)
+{
+    knit_runtime_counts c = {0};
+    uint64_t idle = 0;
+
+    if (!ret_counts)
+        return -EINVAL;
+    if (atomic_load_explicit(&runtime.started, memory_order_acquire)) {
+        for (uint32_t i = 0; i < knit__sched.count; i++) {
+            struct knit__worker *w = knit__sched.workers[i];
+
+            sum(&c.tasks_run, &w->tasks_run);
+            sum(&c.parks, &w->parks);
+            sum(&c.steals, &w->steals);
+            idle += atomic_load_explicit(&w->stacks.count, memory_order_relaxed);
+        }
+        idle += knit__stacks_free();
+        c.wakes = knit__idle_wakes();
+        c.stacks = knit__stacks_made();
+        c.stacks_in_use = c.stacks > idle ? c.stacks - idle : 0;
+    }
+    *ret_counts = c;
+    return 0;
+}

@@ -1,0 +1,215 @@
+/* Leaving a stack, and becoming ready again. The essay is in park.h. */
+#include "park.h"
+
+#include "guest.h"
+#include "idle.h"
+#include "ready.h"
+
+enum { LOOP_EVERY = 16 }; /* every so many switches go through the loop, which looks everywhere */
+
+/* Save the stack of t and run something else on this worker; `after` happens on the other stack.
+ * Returns when t is resumed, perhaps on another worker. The only switch that comes back. */
+static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task *t,
+                                       enum knit__after after)
+{
+    struct knit__task *next;
+
+    knit__flush_ended(w);
+    if (KNIT__UNLIKELY(w->sample_began != 0))
+        knit__sample_end(w);
+    t->saved_errno = *w->errno_at;
+    t->last_worker = w->index;
+    w->after = after;
+    w->after_task = t;
+    next = ++w->tick % LOOP_EVERY != 0 ? knit__ready_pop(w) : NULL;
+    if (!next) { /* a fresh loop; there always is a spare stack while a task runs (worker.c) */
+        next = (struct knit__task *)knit__stack_take(&w->stacks);
+        next->run = NULL;
+        knit__fiber_prepare(&next->fiber);
+    }
+    w->task = next;
+    knit__fiber_switch(&t->fiber, &next->fiber, false);
+
+    w = knit__worker_self(); /* not the one above, perhaps */
+    knit__fiber_after(&t->fiber);
+    *w->errno_at = t->saved_errno;
+    knit__after_switch(w);
+}
+
+void knit__after_switch(struct knit__worker *w)
+{
+    struct knit__task *t = w->after_task;
+    enum knit__after after = w->after;
+    uint32_t s;
+
+    w->after = KNIT__AFTER_NOTHING;
+    if (after == KNIT__AFTER_NOTHING)
+        return;
+    if (after == KNIT__AFTER_COMMIT) {
+        /* Commit. release: its registers are saved before anybody can resume it. */
+        s = atomic_load_explicit(&t->wait, memory_order_relaxed);
+        if ((s & KNIT__WAIT_STATE) == KNIT__WAIT_ARMING &&
+            atomic_compare_exchange_strong_explicit(
+                &t->wait, &s, (s & ~(uint32_t)KNIT__WAIT_STATE) | KNIT__WAIT_PARKED,
+                memory_order_acq_rel, memory_order_acquire))
+            return; /* it may be running elsewhere already */
+    }
+    if (KNIT__UNLIKELY(knit__sched.migrate))
+        knit__ready(t);
+    else
+        knit__ready_push(w, t);
+}
+
+static void park_thread(struct knit__task *t, int64_t deadline)
+{
+    uint32_t s = atomic_load_explicit(&t->wait, memory_order_acquire);
+    uint32_t parked = (s & ~(uint32_t)KNIT__WAIT_STATE) | KNIT__WAIT_PARKED;
+
+    atomic_store_explicit(&t->token, 0, memory_order_relaxed);
+    if ((s & KNIT__WAIT_STATE) != KNIT__WAIT_ARMING ||
+        !atomic_compare_exchange_strong_explicit(&t->wait, &s, parked, memory_order_acq_rel,
+                                                 memory_order_acquire))
+        return; /* fired already */
+    /* acquire pairs with the token's release in wake_thread */
+    while (atomic_load_explicit(&t->token, memory_order_acquire) == 0) {
+        if (deadline != KNIT__NEVER && knit__clock_now() >= deadline) {
+            if (knit__wait_claim(t, KNIT__WOKE_TIMER) == KNIT__CLAIM_PARKED)
+                return;
+            deadline = KNIT__NEVER; /* somebody else has won and will give the token */
+        }
+        knit__futex_wait(&t->token, 0, deadline);
+    }
+}
+
+void knit__park(struct knit__task *t, int64_t deadline)
+{
+    struct knit__worker *w;
+
+    if (t->is_thread) {
+        park_thread(t, deadline);
+        return;
+    }
+    if ((atomic_load_explicit(&t->wait, memory_order_acquire) & KNIT__WAIT_STATE) ==
+        KNIT__WAIT_FIRED)
+        return;
+    w = knit__worker_self();
+    atomic_store_explicit(&w->parks, atomic_load_explicit(&w->parks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    leave_stack(w, t, KNIT__AFTER_COMMIT);
+}
+
+void knit__yield_now(struct knit__worker *w)
+{
+    leave_stack(w, w->task, KNIT__AFTER_READY);
+}
+
+static void wake_thread(struct knit__task *t)
+{
+    /* the store is the last touch of t: it may return and end */
+    const _Atomic uint32_t *token = &t->token;
+
+    atomic_store_explicit(&t->token, 1, memory_order_release);
+    knit__futex_wake(token, 1);
+}
+
+void knit__inbox_push(struct knit__worker *w, struct knit__batch *b)
+{
+    knit__lock(&w->inbox_lock);
+    if (w->inbox_first)
+        w->inbox_last->next = b->first;
+    else
+        w->inbox_first = b->first;
+    w->inbox_last = b->last;
+    /* seq_cst: published before the pusher looks whether w sleeps */
+    atomic_fetch_add_explicit(&w->inbox_count, b->count, memory_order_seq_cst);
+    knit__unlock(&w->inbox_lock);
+}
+
+bool knit__inbox_take(struct knit__worker *w, struct knit__worker *from)
+{
+    struct knit__batch b;
+
+    if (atomic_load_explicit(&from->inbox_count, memory_order_relaxed) == 0)
+        return false;
+    knit__lock(&from->inbox_lock);
+    b = (struct knit__batch){from->inbox_first, from->inbox_last,
+                             atomic_load_explicit(&from->inbox_count, memory_order_relaxed)};
+    from->inbox_first = from->inbox_last = NULL;
+    atomic_store_explicit(&from->inbox_count, 0, memory_order_relaxed);
+    knit__unlock(&from->inbox_lock);
+    if (b.count == 0)
+        return false;
+    knit__ready_push_batch(w, &b);
+    return true;
+}
+
+void knit__ready_push_shut_out(struct knit__worker *w, struct knit__task *t)
+{
+    struct knit__batch one = {t, t, 1};
+
+    knit__inbox_push(w, &one);
+}
+
+/* Without a worker, or to make it run elsewhere: give it to the inbox of `w`. */
+static KNIT__COLD void ready_elsewhere(struct knit__worker *w, struct knit__batch *b)
+{
+    knit__inbox_push(w, b);
+    if (!knit__idle_wake_worker(w) && !knit__sched.migrate)
+        knit__idle_notify(); /* w is busy; somebody else may take them */
+}
+
+/* A started worker for tasks readied by a plain thread: the one the task knows. */
+static struct knit__worker *home_of(const struct knit__task *t)
+{
+    return knit__sched.workers[t->last_worker];
+}
+
+/* Debug: any other worker than the one it parked on. */
+static struct knit__worker *other_than(const struct knit__task *t)
+{
+    struct knit__worker *w = knit__sched.workers[(t->last_worker + 1) % knit__sched.count];
+
+    return knit__idle_start_worker(w) == 0 ? w : home_of(t);
+}
+
+void knit__ready_batch(struct knit__batch *b)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__batch mine = {0};
+    struct knit__task *t = b->first, *next;
+
+    for (; t; t = next) {
+        struct knit__batch one = {t, t, 1};
+
+        next = t->next;
+        t->next = NULL;
+        if (t->is_thread)
+            wake_thread(t);
+        else if (KNIT__UNLIKELY(knit__sched.migrate))
+            ready_elsewhere(other_than(t), &one);
+        else if (!w)
+            ready_elsewhere(home_of(t), &one);
+        else
+            knit__batch_add(&mine, t);
+    }
+    if (mine.count == 0)
+        return;
+    knit__ready_push_batch(w, &mine);
+    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->wake_at))
+        knit__notify_backlog(w);
+}
+
+void knit__ready(struct knit__task *t)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__batch one = {t, t, 1};
+
+    if (KNIT__UNLIKELY(!w || t->is_thread || knit__sched.migrate)) {
+        t->next = NULL;
+        knit__ready_batch(&one);
+        return;
+    }
+    knit__ready_push(w, t);
+    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->wake_at))
+        knit__notify_backlog(w);
+}

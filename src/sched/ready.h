@@ -1,0 +1,78 @@
+/* The owner's side of a ready queue. Thieves: steal.c. */
+#ifndef KNIT_SCHED_READY_H
+#define KNIT_SCHED_READY_H
+
+#include "park.h"
+#include "worker.h"
+
+/* Into w's inbox, from any thread. The caller wakes w if it must. */
+void knit__inbox_push(struct knit__worker *w, struct knit__batch *b);
+/* All of an inbox to the ready queue of the calling worker w; true: there was something. */
+bool knit__inbox_take(struct knit__worker *w, struct knit__worker *from);
+
+static inline uint32_t knit__ready_count(const struct knit__worker *w)
+{
+    return atomic_load_explicit(&w->ready.count, memory_order_relaxed);
+}
+
+/* Owner. Append; to the inbox in the rare case that a thief is at the queue. */
+static inline void knit__ready_push_batch(struct knit__worker *w, struct knit__batch *b)
+{
+    struct knit__ready *q = &w->ready;
+
+    if (KNIT__UNLIKELY(!knit__bias_enter(&q->bias))) {
+        knit__inbox_push(w, b);
+        return;
+    }
+    if (q->first)
+        q->last->next = b->first;
+    else
+        q->first = b->first;
+    q->last = b->last;
+    atomic_store_explicit(&q->count, knit__ready_count(w) + b->count, memory_order_relaxed);
+    knit__bias_leave(&q->bias);
+}
+
+KNIT__COLD void knit__ready_push_shut_out(struct knit__worker *w, struct knit__task *t);
+
+static inline void knit__ready_push(struct knit__worker *w, struct knit__task *t)
+{
+    struct knit__ready *q = &w->ready;
+
+    t->next = NULL;
+    if (KNIT__UNLIKELY(!knit__bias_enter(&q->bias))) {
+        knit__ready_push_shut_out(w, t);
+        return;
+    }
+    if (q->first)
+        q->last->next = t;
+    else
+        q->first = t;
+    q->last = t;
+    atomic_store_explicit(&q->count, knit__ready_count(w) + 1, memory_order_relaxed);
+    knit__bias_leave(&q->bias);
+}
+
+/* Owner. The oldest, or NULL (also while a thief is at the queue). */
+static inline struct knit__task *knit__ready_pop(struct knit__worker *w)
+{
+    struct knit__ready *q = &w->ready;
+    struct knit__task *t;
+
+    if (knit__ready_count(w) == 0 || KNIT__UNLIKELY(!knit__bias_enter(&q->bias)))
+        return NULL;
+    t = q->first;
+    if (t) {
+        q->first = t->next;
+        atomic_store_explicit(&q->count, knit__ready_count(w) - 1, memory_order_relaxed);
+    }
+    knit__bias_leave(&q->bias);
+    return t;
+}
+
+/* The time slice that just ended was being sampled: fold it into the average. */
+KNIT__COLD void knit__sample_end(struct knit__worker *w);
+/* Right after a switch, on the new stack: what the old one asked for. */
+void knit__after_switch(struct knit__worker *w);
+
+#endif

@@ -1,0 +1,160 @@
+/* All workers: making them, stopping them. Threads are started by idle.c when they are needed. */
+#include "../plat/relax.h"
+#include "guest.h"
+#include "idle.h"
+#include "timer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { STOP_PATIENCE_NS = 200 * 1000 * 1000 };
+
+struct knit__sched knit__sched;
+
+/* Ticks of the cheap clock in a microsecond, measured for 200 us. */
+static uint64_t measure_ticks(void)
+{
+    int64_t began = knit__clock_now(), now;
+    uint64_t ticks = knit__ticks();
+
+    do
+        now = knit__clock_now();
+    while (now - began < 200 * 1000);
+    ticks = (knit__ticks() - ticks) * 1000 / (uint64_t)(now - began);
+    return ticks > 0 ? ticks : 1;
+}
+
+static struct knit__worker *worker_new(uint32_t index)
+{
+    size_t size =
+        (sizeof(struct knit__worker) + KNIT__CACHE_LINE - 1) & ~(size_t)(KNIT__CACHE_LINE - 1);
+    struct knit__worker *w = aligned_alloc(KNIT__CACHE_LINE, size);
+
+    if (!w)
+        return NULL;
+    *w = (struct knit__worker){.index = index, .random = index * 7919u + 1};
+    w->sample_in = 1;
+    w->check_in = 256;
+    w->wake_at = 100;
+    atomic_store_explicit(&w->run_ticks, 16 * knit__sched.ticks_per_us, memory_order_relaxed);
+    atomic_store_explicit(&w->timer_next, KNIT__NEVER, memory_order_relaxed);
+    return w;
+}
+
+static void free_workers(void)
+{
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        knit__timers_fini(&knit__sched.workers[i]->timers);
+        free(knit__sched.workers[i]);
+    }
+    free(knit__sched.workers);
+    knit__sched.workers = NULL;
+    knit__sched.count = 0;
+}
+
+int knit__sched_start(uint32_t workers, bool migrate)
+{
+    knit__sched.workers = calloc(workers, sizeof(struct knit__worker *));
+    if (!knit__sched.workers)
+        return -ENOMEM;
+    if (knit__sched.ticks_per_us == 0)
+        knit__sched.ticks_per_us = measure_ticks();
+    for (knit__sched.count = 0; knit__sched.count < workers; knit__sched.count++) {
+        struct knit__worker *w = worker_new(knit__sched.count);
+
+        if (!w)
+            goto free_workers;
+        knit__sched.workers[knit__sched.count] = w;
+    }
+    knit__sched.migrate = migrate && workers > 1;
+    atomic_store_explicit(&knit__sched.stop, false, memory_order_relaxed);
+    knit__idle_start();
+    knit__guests_start();
+    return 0;
+
+free_workers:
+    free_workers();
+    return -ENOMEM;
+}
+
+/* Wait until every started worker has left its loop, but not for long. */
+static bool all_exited(void)
+{
+    int64_t until = knit__clock_now() + STOP_PATIENCE_NS;
+
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        struct knit__worker *w = knit__sched.workers[i];
+
+        while (w->started && atomic_load_explicit(&w->exited, memory_order_acquire) == 0) {
+            if (knit__clock_now() >= until)
+                return false;
+            knit__idle_wake_worker(w);
+            knit__futex_wait(&w->exited, 0, knit__clock_now() + 1000 * 1000);
+        }
+    }
+    return true;
+}
+
+static void join_exited(void)
+{
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        struct knit__worker *w = knit__sched.workers[i];
+
+        if (w->started && atomic_load_explicit(&w->exited, memory_order_acquire) != 0)
+            knit__os_thread_join(&w->thread);
+    }
+}
+
+bool knit__sched_stop(void)
+{
+    bool all;
+
+    if (knit__worker_self() || knit__guests_others())
+        return false; /* exit() was called by a task, or other threads may still call us */
+    atomic_store_explicit(&knit__sched.stop, true, memory_order_seq_cst);
+    knit__idle_no_more_starts();
+    knit__sysmon_stop();
+    all = all_exited();
+    join_exited();
+    if (!all)
+        return false; /* something still runs: leave it all as it is, the process ends */
+    knit__guests_stop();
+    knit__inject_reset(false);
+    free_workers();
+    knit__stacks_stop();
+    return true;
+}
+
+void knit__sched_abandon(void)
+{
+    static struct knit__worker *kept; /* reachable, for leak checkers */
+    struct knit__worker *self = knit__worker_self();
+
+    kept = self ? self : kept;
+    /* The forking task's own worker and stack stay: it is still running on them. */
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        if (knit__sched.workers[i] != self) {
+            knit__timers_fini(&knit__sched.workers[i]->timers);
+            free(knit__sched.workers[i]);
+        }
+    }
+    free(knit__sched.workers);
+    knit__sched.workers = NULL;
+    knit__sched.count = 0;
+    knit__tls_set_worker(NULL);
+    knit__sysmon_abandon();
+    knit__guests_abandon();
+    knit__inject_reset(true);
+    knit__stacks_abandon();
+}
+
+void knit__task_made(struct knit__stack *s)
+{
+    struct knit__task *t = (struct knit__task *)(void *)s;
+    struct knit__stack stack = *s;
+
+    *t = (struct knit__task){.stack = stack};
+    t->fiber.lo = stack.lo;
+    t->fiber.hi = stack.hi;
+    knit__list_init(&t->watch_link);
+}

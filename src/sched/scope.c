@@ -1,0 +1,96 @@
+/* Counting the children of a scope. The essay is in scope.h. */
+#include "scope.h"
+
+#include "park.h"
+
+void knit__scope_share_locked(struct knit__scope *s, bool owner)
+{
+    uint64_t plain;
+    int64_t open;
+
+    if (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED)
+        return;
+    /* seq_cst: before the load of plain, against the owner's store of plain and load of flags */
+    atomic_fetch_or_explicit(&s->flags, KNIT__SCOPE_SHARED, memory_order_seq_cst);
+    if (!owner)
+        knit__heavy_barrier();
+    plain = atomic_load_explicit(&s->plain, memory_order_seq_cst);
+    s->folded = plain;
+    open = knit__plain_open(plain);
+    atomic_fetch_add_explicit(&s->left,
+                              (int64_t)(plain & ~(uint64_t)0xffffffffu) + open * KNIT__LEFT_CHILD,
+                              memory_order_acq_rel);
+}
+
+bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain)
+{
+    bool missed;
+
+    knit__lock(&s->lock);
+    missed = s->folded != plain;
+    knit__unlock(&s->lock);
+    return missed;
+}
+
+uint32_t knit__scope_enter_shared(struct knit__scope *s)
+{
+    /* seq_cst: counted before the caller looks at the flags again, against close */
+    return knit__left_high(atomic_fetch_add_explicit(
+        &s->left, KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD, memory_order_seq_cst));
+}
+
+/* The last children of a waited-for scope, still counted: leave under the lock, so that there is
+ * one who finds nobody left, clears WAITED and wakes who waits. */
+static KNIT__NOINLINE void leave_locked(struct knit__scope *s, int64_t change)
+{
+    struct knit__batch ready = {0};
+    int64_t left;
+
+    knit__lock(&s->lock);
+    left = atomic_fetch_sub_explicit(&s->left, change, memory_order_acq_rel) - change;
+    if (knit__left_low(left) == KNIT__LEFT_WAITED)
+        atomic_fetch_sub_explicit(&s->left, KNIT__LEFT_WAITED, memory_order_relaxed);
+    while (knit__left_low(left) == KNIT__LEFT_WAITED && s->waiters) {
+        struct knit__join *j = s->waiters;
+
+        s->waiters = j->next;
+        if (knit__wait_claim(j->task, KNIT__WOKE_SOURCE) == KNIT__CLAIM_PARKED)
+            knit__batch_add(&ready, j->task);
+    }
+    knit__unlock(&s->lock); /* the last touch */
+    knit__ready_batch(&ready);
+}
+
+void knit__scope_subtract(struct knit__scope *s, uint32_t n)
+{
+    int64_t change = (int64_t)n * KNIT__LEFT_CHILD;
+    int64_t left = atomic_load_explicit(&s->left, memory_order_relaxed);
+
+    do {
+        if (KNIT__UNLIKELY(knit__left_low(left - change) == KNIT__LEFT_WAITED)) {
+            leave_locked(s, change);
+            return;
+        }
+        /* release: what the children did is visible to who sees them gone */
+    } while (!atomic_compare_exchange_weak_explicit(&s->left, &left, left - change,
+                                                    memory_order_acq_rel, memory_order_relaxed));
+}
+
+uint32_t knit__scope_pending(const struct knit__scope *s)
+{
+    int64_t open = knit__left_low(atomic_load_explicit(&s->left, memory_order_acquire)) >> 1;
+
+    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED)) {
+        open += knit__plain_open(atomic_load_explicit(&s->plain, memory_order_relaxed));
+    }
+    return open > 0 ? (uint32_t)open : 0;
+}
+
+uint32_t knit__scope_submitted(const struct knit__scope *s)
+{
+    uint32_t n = knit__left_high(atomic_load_explicit(&s->left, memory_order_relaxed));
+
+    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED))
+        n += (uint32_t)(atomic_load_explicit(&s->plain, memory_order_relaxed) >> 32);
+    return n;
+}

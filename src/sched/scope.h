@@ -1,0 +1,134 @@
+/* A scope: the part of a group the scheduler knows. It counts children and lets others join.
+ *
+ * ESSAY: counting without locked instructions
+ *
+ * A scope that lies on the stack of the task that uses it is *private*: code running on that stack
+ * counts its spawns and the children it ran itself (inline) in `plain`, with ordinary stores. A
+ * stack is run by one thread at a time, so `plain` has one writer. No owner need be recorded: the
+ * address of the scope tells. Children that end elsewhere, on workers, are subtracted from `left`,
+ * batched per worker. Scopes elsewhere in memory (heap, globals, stacks of plain threads) and
+ * scopes that somebody else touched are *shared*: everything is counted in `left`.
+ *
+ * left holds two sums: the low half is 2 * (children not ended) + WAITED, the high half counts
+ * submissions (a child's index). While private, the low half may be negative: ends are subtracted
+ * there, starts are still in plain.
+ *
+ * From private to shared (knit__scope_share), once, by whoever needs it: under the lock set SHARED,
+ * heavy barrier, then fold plain into left and remember the folded value. The owner stores plain
+ * first and looks at the flags after it: either it sees SHARED, or the other side sees its store
+ * (Dekker; the barrier stands for the owner's missing fence). An owner that sees SHARED compares
+ * its value with the folded one under the lock, and counts in left what was not folded.
+ *
+ * Joining. A child's end is one subtraction from left, its last touch of the scope, unless the
+ * result would be exactly WAITED (no child, somebody waits): then, still counted, it takes the
+ * lock, subtracts there, clears WAITED and wakes the waiters. WAITED is set under the lock, and
+ * only cleared by that last child. A waiter that
+ * sees no child and no WAITED *under the lock* may return and free the scope: nobody is on the way
+ * to it. Without the lock that holds only while no one ever waited slowly (SHARED is set by the
+ * first slow wait): then no child has ever had a reason to take the lock. */
+#ifndef KNIT_SCHED_SCOPE_H
+#define KNIT_SCHED_SCOPE_H
+
+#include "../core/ring.h"
+
+struct knit__task;
+struct knit__run;
+
+/* What the scheduler knows of a context: whether it has ended. First member of knit_ctx. */
+struct knit__cancel {
+    _Atomic int err; /* 0, -ECANCELED, -ETIMEDOUT; written once */
+};
+
+enum {
+    /* low bits of flags: the scheduler's */
+    KNIT__SCOPE_SHARED = 1u << 0,  /* plain is folded; sticky */
+    KNIT__SCOPE_SLOW_GO = 1u << 1, /* starting a child must look closer (limit, cancelled) */
+    KNIT__SCOPE_SKIP = 1u << 2,    /* children that have not begun are not run */
+    KNIT__SCOPE_OWN_BIT = 8,       /* bits from here are the group floor's */
+};
+
+struct knit__scope {
+    /* the stack the scope lies on, while private: spawned << 32 | ended inline */
+    _Atomic uint64_t plain;
+    /* any thread, atomic: submissions << 32 + 2 * children + WAITED */
+    _Atomic int64_t left;
+    /* any thread, atomic; set under the lock except at birth */
+    _Atomic uint32_t flags;
+    /* 0, PREPARING, PREPARED; see group/errgroup.c */
+    _Atomic uint32_t prepared;
+    struct knit__lock lock; /* the rest, once shared */
+    uint32_t unused;
+    struct knit__cancel *cancel; /* context of the children; NULL: never ends. Set by prepare */
+    struct knit__join *waiters;
+    uint64_t folded; /* value of plain when it was folded */
+};
+
+/* A waiter in a scope's list; lives on its stack. */
+struct knit__join {
+    struct knit__join *next;
+    struct knit__task *task;
+};
+
+#define KNIT__LEFT_CHILD ((int64_t)2)
+#define KNIT__LEFT_WAITED ((int64_t)1)
+#define KNIT__LEFT_SUBMITTED ((int64_t)1 << 32)
+
+/* The two halves of left. */
+static inline int32_t knit__left_low(int64_t left)
+{
+    return (int32_t)(uint32_t)((uint64_t)left & 0xffffffffu);
+}
+
+static inline uint32_t knit__left_high(int64_t left)
+{
+    return (uint32_t)((uint64_t)(left - knit__left_low(left)) >> 32);
+}
+
+/* Children that `plain` says are not ended. */
+static inline int32_t knit__plain_open(uint64_t plain)
+{
+    return (int32_t)((uint32_t)(plain >> 32) - (uint32_t)plain);
+}
+
+/* Calls from the scheduler up to the group floor. Wired in runtime.c. */
+struct knit__upcalls {
+    /* A child ended with r, or (skipped) was never called. Called when r != 0 or the flags of
+     * the run's record are not 0. Must not park. */
+    void (*ended)(struct knit__run *run, int r, bool skipped);
+    /* The task t ends or changes its context: forget it in the context that watches it. */
+    void (*unwatch)(struct knit__task *t);
+};
+extern const struct knit__upcalls knit__upcalls;
+
+/* Fold plain into left; idempotent. lock held. owner: the caller is on the stack that may count in
+ * plain (or nobody can be): no barrier is needed. */
+void knit__scope_share_locked(struct knit__scope *s, bool owner);
+/* Count one more child (shared scopes); returns its index. */
+uint32_t knit__scope_enter_shared(struct knit__scope *s);
+/* The owner stored `plain` but found the scope shared: true if the fold missed that store, which
+ * then must be counted in left. */
+KNIT__COLD bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain);
+
+/* Owner: store a new value of plain; true: it counts. False: the scope has become shared and the
+ * fold missed it. */
+static inline bool knit__scope_store_plain(struct knit__scope *s, uint64_t plain)
+{
+    if (KNIT__LIKELY(knit__asymmetric)) {
+        atomic_store_explicit(&s->plain, plain, memory_order_relaxed);
+        knit__compiler_barrier(); /* the heavy barrier of the one that shares does the rest */
+    } else {
+        (void)atomic_exchange_explicit(&s->plain, plain, memory_order_seq_cst);
+    }
+    if (KNIT__LIKELY((atomic_load_explicit(&s->flags, memory_order_seq_cst) & KNIT__SCOPE_SHARED) ==
+                     0))
+        return true;
+    return !knit__scope_fold_missed(s, plain);
+}
+/* n children ended. The last touch of s unless somebody waits. */
+void knit__scope_subtract(struct knit__scope *s, uint32_t n);
+/* Children not ended, at this moment. */
+uint32_t knit__scope_pending(const struct knit__scope *s);
+/* Submissions so far. */
+uint32_t knit__scope_submitted(const struct knit__scope *s);
+
+#endif

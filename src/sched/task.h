@@ -1,0 +1,71 @@
+/* A task: one stack that can park, or a plain thread that waits. And a run: one function on it.
+ *
+ * ESSAY: how a function becomes a task
+ *
+ * Starting a task writes a record (core/ring.h); no stack, no structure. A worker's loop runs on a
+ * stack of its own (the hot stack) and simply calls the record's function. If it returns, nothing
+ * was ever allocated. If it parks, the stack with all its frames, the loop's included, stays with
+ * it, and the worker goes on in a fresh loop on a cached stack. When the function finally returns,
+ * it returns into the loop frame below it, which carries on as the loop of whatever worker resumed
+ * it.
+ *
+ * So struct knit__task is a property of a *stack* (it lies at its top, memory that stays a task
+ * structure for ever), and struct knit__run, on the stack itself, is one function being run. Runs
+ * nest: a waiting task runs children of the group it waits for on top of itself.
+ *
+ * Wait states (task->wait; see park.h):
+ *
+ *     IDLE -> ARMING -> PARKED -> FIRED -> IDLE
+ *                 \________________/                                                            */
+#ifndef KNIT_SCHED_TASK_H
+#define KNIT_SCHED_TASK_H
+
+#include "../base/list.h"
+#include "../core/ring.h"
+#include "../core/stack.h"
+#include "../plat/fiber.h"
+#include "scope.h"
+
+struct knit__worker;
+
+/* In run.rec.flags: there is something to undo or to hand on at the end. The bits below are the
+ * group floor's. */
+#define KNIT__RUN_TOUCHED (1u << 31)
+
+/* One function being run. */
+struct knit__run {
+    struct knit__rec rec;     /* rec.group: its scope, NULL for a plain thread */
+    struct knit__cancel *ctx; /* ambient context now; NULL: background */
+    struct knit__run *up;     /* the run below on this stack */
+    const char *name;         /* set by the task itself, or NULL */
+    void *entered;            /* innermost knit_ctx_enter, of the sync floor */
+    void *note;               /* text for its failure, of the group floor */
+    void *nested;             /* record of a nested group, of the group floor */
+};
+
+struct knit__task {
+    struct knit__stack stack; /* first; unused by plain threads */
+    struct knit__fiber fiber;
+    /* whoever runs on it */
+    struct knit__run *run;   /* innermost; NULL: the stack runs a bare loop */
+    struct knit__task *next; /* in a ready queue */
+    int saved_errno;
+    uint32_t last_worker; /* where it parked: debug migration */
+    bool is_thread;
+    /* wait protocol: the task, then one claimer (park.h) */
+    KNIT__ALIGN_LINE _Atomic uint32_t wait;
+    _Atomic uint32_t token; /* plain threads sleep on it */
+    /* context that watches this task; its lock */
+    struct knit__list watch_link;
+    struct knit__cancel *watcher; /* written by the task itself */
+};
+
+/* The base context of a run: what its group gave it. */
+static inline struct knit__cancel *knit__run_base_ctx(const struct knit__run *run)
+{
+    const struct knit__scope *s = run->rec.group;
+
+    return s ? s->cancel : NULL;
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* Arming, disarming and firing. The heap's lock is held for claims (wait protocol), never for
+ * callbacks. */
+#include "timer.h"
+
+#include "idle.h"
+
+#include <errno.h>
+
+static void publish_next(struct knit__worker *w)
+{
+    /* seq_cst: pairs with the worker that reads it before it sleeps */
+    (void)atomic_exchange_explicit(&w->timer_next, knit__timers_next(&w->timers),
+                                   memory_order_seq_cst);
+}
+
+int knit__timer_arm(struct knit__timer *timer, int64_t when)
+{
+    struct knit__worker *w = knit__worker_self();
+    bool foreign = w == NULL, first;
+    int r;
+
+    if (foreign) {
+        w = knit__sched.workers[0];
+        r = knit__idle_ensure_started();
+        if (r < 0)
+            return r;
+    }
+    timer->home = w;
+    knit__lock(&w->timer_lock);
+    r = knit__timers_add(&w->timers, &timer->entry, when);
+    first = r == 0 && timer->entry.place == 1;
+    if (first)
+        publish_next(w);
+    knit__unlock(&w->timer_lock);
+    if (first && foreign)
+        knit__idle_wake_worker(w); /* it may sleep longer than that */
+    return r;
+}
+
+bool knit__timer_disarm(struct knit__timer *timer)
+{
+    struct knit__worker *w = timer->home;
+    bool armed;
+
+    if (KNIT__UNLIKELY(!knit__sched.workers))
+        return false; /* the runtime has stopped, and its heaps are gone */
+    knit__lock(&w->timer_lock);
+    armed = timer->entry.place != 0;
+    if (armed) {
+        bool first = timer->entry.place == 1;
+
+        knit__timers_remove(&w->timers, &timer->entry);
+        if (first)
+            publish_next(w);
+    }
+    knit__unlock(&w->timer_lock);
+    return armed;
+}
+
+/* Without locks. A bare loop has no run: what is called may look at its context all the same. */
+static void call_all(struct knit__timer *calls)
+{
+    struct knit__task *t = knit__task_self();
+    struct knit__run none = {0}, *before = t->run;
+
+    if (!before)
+        t->run = &none;
+    while (calls) {
+        struct knit__timer *timer = calls;
+
+        calls = timer->next;
+        timer->fire(timer); /* may free it */
+    }
+    if (t->watcher && !before)
+        knit__upcalls.unwatch(t);
+    t->run = before;
+}
+
+uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
+{
+    struct knit__batch ready = {0};
+    struct knit__timer *calls = NULL;
+    uint32_t fired = 0;
+
+    if (knit__timer_next(w) > now)
+        return 0;
+    knit__lock(&w->timer_lock);
+    for (;;) {
+        struct knit__timer *timer = (void *)knit__timers_pop(&w->timers, now);
+
+        if (!timer)
+            break;
+        fired++;
+        if (!timer->task) {
+            if (timer->pin(timer)) {
+                timer->next = calls;
+                calls = timer;
+            }
+        } else if (knit__wait_claim(timer->task, KNIT__WOKE_TIMER) == KNIT__CLAIM_PARKED) {
+            knit__batch_add(&ready, timer->task);
+        }
+    }
+    publish_next(w);
+    knit__unlock(&w->timer_lock);
+
+    knit__ready_batch(&ready);
+    if (calls)
+        call_all(calls);
+    return fired;
+}

@@ -1,0 +1,397 @@
+/* The worker's loop: find something to run, run it, and nothing else.
+ *
+ * The loop runs on stacks from the cache; the thread's own stack is only used to start and to end.
+ * Invariant: while anything runs on a worker, its cache holds at least one stack, so that parking
+ * never needs memory. It is established before a record is run (a loop that cannot get a spare
+ * stack fails the record instead), kept by resuming (the loop's own stack goes to the cache) and by
+ * switching from task to task. */
+#include "../base/assert.h"
+#include "../plat/relax.h"
+#include "guest.h"
+#include "idle.h"
+#include "ready.h"
+#include "timer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    READY_EVERY = 16,  /* records run before a ready task has its turn */
+    LOOK_EVERY = 8,    /* turns between looks at inject, inbox and timers */
+    OLDEST_EVERY = 64, /* turns until the oldest record is preferred to the newest */
+    SAMPLE_EVERY = 32,
+    SEARCH_US = 50,
+    WAKE_WORTH_US = 100, /* about five times what waking a thread costs both sides */
+    BACKLOG_EVERY = 256,
+    BACKLOG_PAUSE_US = 500,
+    LONG_RUN_US = 2, /* runs longer than this are all timed */
+};
+
+static inline void bump(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* ---- how long runs take ---- */
+
+void knit__sample_end(struct knit__worker *w)
+{
+    uint64_t us = knit__sched.ticks_per_us, took = knit__ticks() - w->sample_began;
+    uint64_t average = atomic_load_explicit(&w->run_ticks, memory_order_relaxed), worth;
+
+    w->sample_began = 0;
+    if (took > 1000000 * us)
+        took = 1000000 * us;
+    average += took - average / 16;
+    atomic_store_explicit(&w->run_ticks, average, memory_order_relaxed);
+    worth = WAKE_WORTH_US * us * 16 / (average + 1) + 1;
+    w->wake_at = worth < KNIT__THROTTLE_AT ? (uint32_t)worth : KNIT__THROTTLE_AT;
+    w->sample_in = average / 16 > LONG_RUN_US * us ? 1 : SAMPLE_EVERY;
+}
+
+static inline void sample_begin(struct knit__worker *w)
+{
+    atomic_store_explicit(&w->tick_seen, ++w->tick, memory_order_relaxed);
+    if (KNIT__UNLIKELY(--w->sample_in == 0)) {
+        w->sample_in = SAMPLE_EVERY;
+        w->sample_began = knit__ticks();
+    }
+}
+
+void knit__notify_backlog(struct knit__worker *w)
+{
+    uint64_t now;
+
+    w->check_in = BACKLOG_EVERY;
+    if (!knit__idle_can_wake())
+        return;
+    now = knit__ticks();
+    /* by length: at once; by number of spawns: rarely, it may be in vain */
+    if ((knit__ring_len(&w->ring) + knit__ready_count(w) < w->wake_at ||
+         w->wake_at == KNIT__THROTTLE_AT) &&
+        now - w->last_backlog < BACKLOG_PAUSE_US * knit__sched.ticks_per_us)
+        return;
+    w->last_backlog = now;
+    knit__idle_notify();
+}
+
+/* ---- running ---- */
+
+/* The rare rest of an end: an error, something to release, a limit. */
+static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run, int r,
+                                    bool skipped)
+{
+    if (t->watcher)
+        knit__upcalls.unwatch(t);
+    knit__upcalls.ended(run, r, skipped);
+}
+
+/* Run one function on top of t's stack. fail: do not, settle it with this error. */
+static inline __attribute__((always_inline)) void run_rec(struct knit__task *t,
+                                                          const struct knit__rec *rec, int fail)
+{
+    struct knit__run run = {.rec = *rec, .up = t->run};
+    struct knit__scope *s = run.rec.group;
+    bool skipped;
+    int r = fail;
+
+    run.ctx = s->cancel;
+    skipped = (atomic_load_explicit(&s->flags, memory_order_acquire) & KNIT__SCOPE_SKIP) != 0 ||
+              (run.ctx && atomic_load_explicit(&run.ctx->err, memory_order_relaxed) != 0);
+    t->run = &run;
+    if (KNIT__LIKELY(!skipped && fail == 0))
+        r = run.rec.fn(run.rec.arg);
+    if (KNIT__UNLIKELY(skipped || ((uint32_t)r | run.rec.flags) != 0))
+        end_slow(t, &run, r, skipped);
+    t->run = run.up;
+}
+
+void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
+{
+    struct knit__worker *w = knit__worker_self();
+    int saved = *w->errno_at;
+
+    *w->errno_at = 0;
+    run_rec(t, rec, 0);
+    w = knit__worker_self();
+    *w->errno_at = saved;
+    bump(&w->tasks_run, 1);
+}
+
+static inline __attribute__((always_inline)) void run_from_loop(struct knit__worker *w,
+                                                                struct knit__task *t,
+                                                                const struct knit__rec *rec)
+{
+    struct knit__scope *s = rec->group;
+    int fail = 0;
+
+    if (KNIT__UNLIKELY(w->ended_scope != s))
+        knit__flush_ended(w);
+    if (KNIT__UNLIKELY(knit__stack_count(&w->stacks) == 0))
+        fail = knit__stack_refill(&w->stacks);
+    sample_begin(w);
+    *w->errno_at = 0; /* a task begins with its own */
+    run_rec(t, rec, fail);
+
+    w = knit__worker_self();
+    if (KNIT__UNLIKELY(w->sample_began != 0))
+        knit__sample_end(w);
+    if (KNIT__UNLIKELY(w->ended_scope != s)) {
+        knit__flush_ended(w);
+        w->ended_scope = s;
+    }
+    w->ended_count++;
+}
+
+/* Leave the loop on this stack for good: the stack goes to the cache, next goes on. */
+static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *self,
+                                  struct knit__task *next)
+{
+    knit__flush_ended(w);
+    knit__stack_put(&w->stacks, &self->stack);
+    if (KNIT__UNLIKELY(knit__stack_count(&w->stacks) > KNIT__STACK_CACHE_MAX))
+        knit__stack_spill(&w->stacks, false);
+    w->task = next;
+    sample_begin(w);
+    knit__fiber_switch(&self->fiber, &next->fiber, true);
+    __builtin_unreachable();
+}
+
+/* ---- finding ---- */
+
+/* A whole chunk into the ring, so that others can steal of it; the oldest is popped first. */
+static bool take_chunk(struct knit__worker *w)
+{
+    struct knit__chunk *c;
+    uint32_t n;
+
+    if (knit__ring_room(&w->ring) < KNIT__CHUNK_CAPACITY)
+        return false;
+    if (knit__guests_pending())
+        knit__guests_collect();
+    c = knit__inject_take();
+    if (!c)
+        return false;
+    for (n = c->end; n > c->begin; n--) {
+        struct knit__rec *slot = knit__ring_slot(&w->ring);
+
+        knit__assert(slot != NULL); /* that much was free */
+        *slot = c->recs[n - 1];
+        knit__ring_push(&w->ring);
+    }
+    knit__chunk_put(c);
+    return true;
+}
+
+static bool run_timers(struct knit__worker *w)
+{
+    return knit__timer_next(w) != KNIT__NEVER && knit__timers_run(w, knit__clock_now()) > 0;
+}
+
+/* Timers of the others: a worker that is stuck in a long run cannot fire its own. */
+static bool run_late_timers(struct knit__worker *w)
+{
+    int64_t now = 0;
+    bool fired = false;
+
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        struct knit__worker *v = knit__sched.workers[i];
+
+        if (v == w || knit__timer_next(v) == KNIT__NEVER)
+            continue;
+        if (now == 0)
+            now = knit__clock_now();
+        fired |= knit__timers_run(v, now) > 0;
+    }
+    return fired;
+}
+
+/* Everything but the own ring and ready queue. True: look there again. */
+static bool look_around(struct knit__worker *w)
+{
+    bool found = knit__inbox_take(w, w);
+
+    found |= run_timers(w);
+    found |= take_chunk(w);
+    return found;
+}
+
+/* The oldest record of the own ring, so that none waits for ever below newer ones. */
+static bool prefer_oldest(struct knit__worker *w, struct knit__rec *ret_rec)
+{
+    return knit__ring_len(&w->ring) > 1 && knit__ring_steal(&w->ring, ret_rec, 1) == 1;
+}
+
+/* As the searcher: try to steal until it succeeds or enough time has passed. */
+static bool search(struct knit__worker *w)
+{
+    uint64_t us = knit__sched.ticks_per_us, until = knit__ticks() + SEARCH_US * us;
+
+    do {
+        if (knit__steal(w) || look_around(w) || run_late_timers(w))
+            return true;
+        if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
+            return false;
+        for (uint64_t pause = knit__ticks() + us; knit__ticks() < pause;)
+            knit__cpu_relax();
+    } while (knit__ticks() < until);
+    return false;
+}
+
+/* Search while this worker is counted as a searcher; true: found something. */
+static bool search_and_report(struct knit__worker *w)
+{
+    bool found = search(w);
+
+    knit__idle_end_search();
+    if (found && (knit__ring_len(&w->ring) + knit__ready_count(w) >= w->wake_at ||
+                  knit__inject_pending() || knit__guests_pending()))
+        knit__idle_notify(); /* enough for one more */
+    return found;
+}
+
+/* Nothing to do: search, then sleep. Returns when there may be something; searching: the worker is
+ * counted as a searcher already. */
+static void idle(struct knit__worker *w, bool searching)
+{
+    searching = searching || knit__idle_begin_search();
+    do {
+        if (searching && search_and_report(w))
+            return;
+        searching = knit__idle_sleep(w);
+    } while (searching);
+}
+
+/* Leave the loop: the worker's thread ends on its own stack. */
+static void end_worker(struct knit__worker *w, struct knit__task *self)
+{
+    knit__stack_put(&w->stacks, &self->stack);
+    w->task = NULL;
+    knit__fiber_switch(&self->fiber, &w->native, true);
+    __builtin_unreachable();
+}
+
+/* Run records of the own ring, the newest first, a few at a time. Returns how many. */
+static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task *self)
+{
+    uint32_t n = 0;
+    const struct knit__rec *rec;
+
+    while (n < READY_EVERY && (rec = knit__ring_pop(&w->ring)) != NULL) {
+        run_from_loop(w, self, rec);
+        n++;
+        w = knit__worker_self();
+    }
+    bump(&w->tasks_run, n);
+    return n;
+}
+
+/* The rare part of a turn: look everywhere, prefer what would starve. */
+static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__task *self)
+{
+    struct knit__rec oldest;
+
+    look_around(w);
+    if (KNIT__UNLIKELY(atomic_load_explicit(&knit__sched.stop, memory_order_acquire)))
+        end_worker(w, self);
+    if (w->turn % OLDEST_EVERY == 0 && prefer_oldest(w, &oldest)) {
+        run_from_loop(w, self, &oldest);
+        bump(&knit__worker_self()->tasks_run, 1);
+    }
+}
+
+/* One turn of the loop: some records, then one ready task. */
+static void turn(struct knit__worker *w, struct knit__task *self)
+{
+    struct knit__task *t;
+    uint32_t ran;
+
+    if (KNIT__UNLIKELY(++w->turn % LOOK_EVERY == 0)) {
+        look_everywhere(w, self);
+        w = knit__worker_self();
+    }
+    ran = run_own(w, self);
+    w = knit__worker_self();
+    t = knit__ready_pop(w);
+    if (t)
+        resume(w, self, t);
+    if (ran > 0)
+        return;
+    if (w->ended_count != 0) {
+        knit__flush_ended(w); /* may make a waiter ready */
+        return;
+    }
+    if (look_around(w))
+        return;
+    if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
+        end_worker(w, self);
+    idle(w, false);
+}
+
+void knit__stack_main(void)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__task *self = w->task;
+
+    knit__fiber_entered(&self->fiber, w->native_entered ? NULL : &w->native);
+    w->native_entered = true;
+    knit__after_switch(w);
+    if (w->newborn) {
+        w->newborn = false;
+        idle(w, true);
+    }
+    for (;;)
+        turn(knit__worker_self(), self); /* the thread may change in every turn */
+}
+
+void knit__throttle(struct knit__worker *w)
+{
+    if (w->task->run->rec.group) /* a task, not a timer's callback in the loop */
+        knit__yield_now(w);
+}
+
+int knit__submit(const struct knit__rec *rec)
+{
+    struct knit__worker *w = knit__worker_self();
+    struct knit__rec *slot;
+    int r;
+
+    if (!w)
+        return knit__guest_submit(rec);
+    slot = knit__ring_slot(&w->ring);
+    if (KNIT__LIKELY(slot != NULL)) {
+        *slot = *rec;
+        knit__ring_push(&w->ring);
+        return 0;
+    }
+    r = knit__inject_rec(rec);
+    if (r == 0)
+        knit__idle_notify();
+    return r;
+}
+
+void *knit__worker_thread(void *worker)
+{
+    struct knit__worker *w = worker;
+    struct knit__task *first;
+
+    knit__os_thread_name("knit-worker");
+    w->errno_at = &errno;
+    knit__tls_set_worker(w);
+    knit__fiber_adopt(&w->native);
+    w->native_entered = false;
+    w->newborn = true;
+
+    first = (struct knit__task *)knit__stack_take(&w->stacks);
+    first->run = NULL;
+    knit__fiber_prepare(&first->fiber);
+    w->task = first;
+    knit__fiber_switch(&w->native, &first->fiber, false);
+    knit__fiber_after(&w->native);
+
+    knit__tls_set_worker(NULL);
+    atomic_store_explicit(&w->exited, 1, memory_order_release);
+    knit__futex_wake(&w->exited, 1);
+    return NULL;
+}

@@ -1,0 +1,132 @@
+/* A worker: one thread that runs tasks, and all it owns. */
+#ifndef KNIT_SCHED_WORKER_H
+#define KNIT_SCHED_WORKER_H
+
+#include "../core/bias.h"
+#include "../core/inject.h"
+#include "../core/ring.h"
+#include "../core/timers.h"
+#include "../plat/tls.h"
+#include "task.h"
+
+/* Tasks ready to go on, first in first out. The worker is the owner, thieves take from the front. */
+struct knit__ready {
+    struct knit__bias bias; /* guards the list */
+    struct knit__task *first, *last;
+    _Atomic uint32_t count; /* written under the bias; anybody reads */
+};
+
+/* A ring longer than this makes the task that fills it yield. */
+enum { KNIT__THROTTLE_AT = KNIT__RING_CAPACITY / 2 };
+
+/* What to do on the new stack right after a switch. */
+enum knit__after { KNIT__AFTER_NOTHING, KNIT__AFTER_COMMIT, KNIT__AFTER_READY };
+
+struct knit__worker {
+    /* owner only */
+    struct knit__task *task;         /* the stack this thread is on */
+    int *errno_at;                   /* this thread's errno */
+    struct knit__scope *ended_scope; /* ended_count ends not yet subtracted from its count */
+    uint32_t ended_count;
+    uint32_t tick; /* things run, and switches */
+    uint32_t turn; /* turns of the loop: apart from tick, whose parity may be fixed */
+    struct knit__worker *watched; /* a victim this searcher keeps an eye on: see steal.c */
+    uint32_t watched_tick;
+    uint64_t watched_since;
+    uint32_t wake_at;      /* queued records from which on waking another worker pays; at most
+                          KNIT__THROTTLE_AT, which then means that it never does */
+    uint32_t sample_in;    /* runs until the next one is timed */
+    uint64_t sample_began; /* ticks; 0: none is being timed */
+    enum knit__after after;
+    struct knit__task *after_task;
+    struct knit__stack_cache stacks;
+    uint32_t index;
+    uint32_t random;
+    uint32_t check_in;         /* spawns until the backlog is looked at by time */
+    uint64_t last_backlog;     /* ticks, when that last woke somebody */
+    struct knit__fiber native; /* the thread's own stack */
+    bool native_entered;
+    bool newborn; /* it is counted as a searcher by whoever started its thread */
+    /* counters, owner writes, anybody reads */
+    _Atomic uint64_t tasks_run, parks, steals;
+    _Atomic uint32_t tick_seen; /* tick, as it was when the last run began */
+    _Atomic uint64_t run_ticks; /* average length of a run, in ticks x 16 */
+
+    struct knit__ring ring;
+    struct knit__ready ready;
+
+    /* timers; lock: any thread */
+    KNIT__ALIGN_LINE struct knit__lock timer_lock;
+    struct knit__timers timers;
+    _Atomic int64_t timer_next; /* earliest deadline, written under the lock */
+
+    /* tasks made ready for this worker by others; lock */
+    struct knit__lock inbox_lock;
+    struct knit__task *inbox_first, *inbox_last;
+    _Atomic uint32_t inbox_count;
+
+    /* idle.c: its lock, except `token` */
+    KNIT__ALIGN_LINE _Atomic uint32_t token; /* parker: 1 = wake-up pending */
+    bool asleep;
+    bool started;
+    _Atomic bool thread_ready; /* its thread exists; written under the lock */
+    struct knit__os_thread thread;
+    _Atomic uint32_t exited;
+    uint32_t seen_tick; /* sysmon only */
+};
+
+/* All workers; sched.c. */
+struct knit__sched {
+    struct knit__worker **workers; /* constant once started */
+    uint32_t count;
+    bool migrate; /* debug: resume every task on another worker */
+    _Atomic bool stop;
+    uint64_t ticks_per_us;
+};
+extern struct knit__sched knit__sched;
+
+int knit__sched_start(uint32_t workers, bool migrate);
+/* True: every worker has ended and all memory is freed. False: something still runs. */
+bool knit__sched_stop(void);
+void knit__sched_abandon(void); /* child of a fork */
+
+void *knit__worker_thread(void *worker);
+/* The first C function on a fresh stack (entry.S). */
+KNIT__NORETURN void knit__stack_main(void);
+/* Prepare the task at the top of a new stack slot. */
+void knit__task_made(struct knit__stack *s);
+
+/* The task (stack or thread) of the caller; NULL: no memory for a plain thread's first use. */
+struct knit__task *knit__guest_task(void);
+static inline struct knit__task *knit__task_self(void)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    return KNIT__LIKELY(w != NULL) ? w->task : knit__guest_task();
+}
+
+/* Count what ended on this worker before it does anything else. */
+static inline void knit__flush_ended(struct knit__worker *w)
+{
+    uint32_t n = w->ended_count;
+
+    if (n != 0) {
+        w->ended_count = 0;
+        knit__scope_subtract(w->ended_scope, n);
+    }
+}
+
+/* Run one record's function inline, on top of the caller's run: a child of a scope it waits for.
+ * The caller counts the end. */
+void knit__run_inline(struct knit__task *t, const struct knit__rec *rec);
+
+/* Put a record where a worker will find it: -ENOMEM, or what starting a thread returned. */
+int knit__submit(const struct knit__rec *rec);
+/* The ring is more than half full: let others run. */
+KNIT__COLD void knit__throttle(struct knit__worker *w);
+/* One of another worker's queues moved here, if any is worth it: true. */
+bool knit__steal(struct knit__worker *w);
+/* The queue grew past wake_at. */
+KNIT__COLD void knit__notify_backlog(struct knit__worker *w);
+
+#endif

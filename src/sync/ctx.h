@@ -1,0 +1,37 @@
+/* Contexts, as the other floors see them. */
+#ifndef KNIT_SYNC_CTX_H
+#define KNIT_SYNC_CTX_H
+
+#include "../sched/task.h"
+
+#include <knit/ctx.h>
+
+/* The error of a context that may have ended; NULL: 0. */
+static inline int knit__ctx_ended(const struct knit__cancel *ctx)
+{
+    return ctx ? atomic_load_explicit(&ctx->err, memory_order_acquire) : 0;
+}
+
+/* Make ctx watch t, and no other context (NULL: none). 0, or the error of ctx, which then does not. */
+int knit__ctx_watch(struct knit__task *t, struct knit__cancel *ctx);
+/* No context watches t any more. */
+void knit__ctx_unwatch(struct knit__task *t);
+
+/* Wakes a waiting task when a context it does not run under ends: set between arming and
+ * waiting, cleared before the wait's frame is left (which waits for a call in progress). */
+struct knit__alarm {
+    struct knit__task *task;
+    uint32_t reason;
+    knit_ctx_after_handle handle;
+};
+void knit__alarm_set(struct knit__alarm *alarm, knit_ctx *ctx);
+void knit__alarm_clear(struct knit__alarm *alarm);
+
+/* The public view: NULL stands for the background context inside. */
+static inline knit_ctx *knit__ctx_public(struct knit__cancel *ctx)
+{
+    return ctx ? (knit_ctx *)(void *)ctx : knit_ctx_background();
+}
+struct knit__cancel *knit__ctx_private(knit_ctx *ctx);
+
+#endif

@@ -1,0 +1,57 @@
+/* The public headers, all together, as strict C11: every macro expands and works. */
+#include <knit.h>
+#include <knit/errno.h>
+
+_Static_assert(KNIT_SECOND == 1000 * KNIT_MILLISECOND, "units");
+_Static_assert(KNIT_MILLISECOND == 1000 * KNIT_MICROSECOND, "units");
+_Static_assert(KNIT_MICROSECOND == 1000 * KNIT_NANOSECOND, "units");
+_Static_assert(KNIT_FOREVER == INT64_MAX, "the end of time");
+
+static int succeed(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int fail(void *arg)
+{
+    return knit_error(*(int *)arg, "as told: %d", *(int *)arg);
+}
+
+static int leave_early(void)
+{
+    KNIT_SCOPE(g, NULL) {
+        knit_errgroup_go(g, succeed, NULL);
+        KNIT_SCOPE(inner, NULL) {
+            knit_errgroup_go(inner, succeed, NULL);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int main(void)
+{
+    int code = -EIO;
+    int r = 0;
+    knit_errgroup g = {0};
+
+    if (knit_errgroup_go(&g, succeed, NULL) != 0 || knit_errgroup_try_go(&g, succeed, NULL) != 0)
+        return 1;
+    if (knit_errgroup_go_copy(&g, fail, &code, sizeof code) != 0)
+        return 2;
+    if (knit_errgroup_try_go_copy(&g, fail, &code, sizeof code) != 0)
+        return 3;
+    if (knit_errgroup_wait(&g) != -EIO || knit_errgroup_close(&g) != -EIO)
+        return 4;
+    KNIT_SCOPE(scoped, &(knit_errgroup_options){.limit = 2}) {
+        knit_errgroup_go(scoped, succeed, NULL);
+        r = knit_errgroup_wait(scoped) + 10;
+    }
+    if (r != 10)
+        return 5;
+    if (leave_early() != 1)
+        return 6;
+    errno = 7;
+    return errno == 7 && KNIT_SITE("x")->line == __LINE__ ? 0 : 7;
+}

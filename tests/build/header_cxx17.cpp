@@ -1,0 +1,52 @@
+/* The public headers, all together, as C++17: every macro expands and works. */
+#include <knit.h>
+#include <knit/errno.h>
+
+static_assert(KNIT_SECOND == 1000 * KNIT_MILLISECOND, "units");
+static_assert(KNIT_FOREVER == INT64_MAX, "the end of time");
+
+static int succeed(void *)
+{
+    return 0;
+}
+
+static int fail(void *arg)
+{
+    return knit_error(*static_cast<int *>(arg), "as told");
+}
+
+static int leave_early()
+{
+    KNIT_SCOPE(g, nullptr) {
+        knit_errgroup_go(g, succeed, nullptr);
+        return 1;
+    }
+    return 0;
+}
+
+int main()
+{
+    int code = -EIO;
+    int r = 0;
+    knit_errgroup g = {};
+
+    if (knit_errgroup_go(&g, succeed, nullptr) != 0)
+        return 1;
+    if (knit_errgroup_try_go(
+            &g, [](void *) { return 0; }, nullptr) != 0)
+        return 2;
+    if (knit_errgroup_go_copy(&g, fail, &code, sizeof code) != 0)
+        return 3;
+    if (knit_errgroup_wait(&g) != -EIO)
+        return 4;
+    KNIT_SCOPE(scoped, nullptr) {
+        knit_errgroup_go(scoped, succeed, nullptr);
+        r = knit_errgroup_wait(scoped) + 10;
+    }
+    if (r != 10)
+        return 5;
+    if (leave_early() != 1)
+        return 6;
+    errno = 7;
+    return errno == 7 ? 0 : 7;
+}

@@ -1,0 +1,28 @@
+/* What fault_alloc.c runs: programs that use a part of the library and bear the failure of any
+ * call.
+ *
+ * A scenario checks what holds whatever failed: results are codes the headers name, every task of a
+ * group ran, was skipped or failed the group, and a wait returns 0 only if all ran. When nothing is
+ * to fail (expect_success) it also checks that nothing did. */
+#ifndef SCENARIOS_H
+#define SCENARIOS_H
+
+#include <stdbool.h>
+
+/* Set before a scenario runs: results other than success are wrong. */
+extern bool expect_success;
+
+void plain_group(void);
+void many_tasks(void);
+void limit_and_nested(void);
+void paused_queue(void);
+void copies(void);
+void contexts(void);
+void context_of_group(void);
+void parked_tasks(void);
+void rendezvous(void);
+void errors_and_texts(void);
+void timed_waits(void);
+void two_threads(void);
+
+#endif

@@ -1,0 +1,431 @@
+/* The test harness. See knittest.h.
+ *
+ * Two processes a test: the runner forks, prints and counts; the child runs one test between the
+ * two halves of the fixture and tells its verdict by how it ends. A check that fails ends the child
+ * at once, whatever thread or stack it is on, so nothing here needs a lock. */
+#include "knittest.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { FD_MAX = 1024, EXIT_FAIL = 1, EXIT_SKIP = 77 };
+
+static _Atomic(const char *) note;
+static bool fork_off;
+
+/* ---- failing --------------------------------------------------------------------------------- */
+
+/* One write, so that lines of several threads do not mix. */
+static void say(const char *fmt, ...) KNIT_PRINTF(1, 2);
+
+static void say(const char *fmt, ...)
+{
+    char line[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    size_t size = (size_t)n < sizeof line ? (size_t)n : sizeof line - 1;
+    if (write(STDERR_FILENO, line, size) < 0)
+        return;
+}
+
+static _Noreturn void end_failed(void)
+{
+    const char *words = atomic_load_explicit(&note, memory_order_relaxed);
+    if (words)
+        say("#   with: %s\n", words);
+    if (fork_off)
+        say("Bail out! (CK_FORK=no: a failure ends the run)\n");
+    _exit(EXIT_FAIL);
+}
+
+_Noreturn void knittest_fail(const char *file, int line, const char *text)
+{
+    say("# %s:%d: does not hold: %s\n#   in %s\n", file, line, text, knit_task_name());
+    end_failed();
+}
+
+static const char *errno_words(long long code)
+{
+    return code < 0 && code > -4096 ? knit_strerror((int)code) : "";
+}
+
+_Noreturn void knittest_fail_int(const char *file, int line, const char *text, long long got,
+                                 long long want)
+{
+    say("# %s:%d: does not hold: %s\n#   got %lld %s, want %lld %s\n#   in %s\n", file, line, text,
+        got, errno_words(got), want, errno_words(want), knit_task_name());
+    end_failed();
+}
+
+void knittest_check_has(const char *file, int line, const char *got, const char *want)
+{
+    if (got && strstr(got, want))
+        return;
+    say("# %s:%d: \"%s\"\n#   does not contain \"%s\"\n", file, line, got ? got : "(null)", want);
+    end_failed();
+}
+
+_Noreturn void kt_skip(const char *why)
+{
+    say("# skipped: %s\n", why);
+    if (fork_off)
+        say("Bail out! (CK_FORK=no: cannot skip from inside a test)\n");
+    _exit(EXIT_SKIP);
+}
+
+void kt_note(const char *words)
+{
+    atomic_store_explicit(&note, words, memory_order_relaxed);
+}
+
+/* ---- amounts, random numbers ----------------------------------------------------------------- */
+
+static double env_number(const char *name, double fallback)
+{
+    const char *text = getenv(name);
+    if (!text || !*text)
+        return fallback;
+    char *end;
+    double value = strtod(text, &end);
+    return *end || value < 0 ? fallback : value;
+}
+
+double kt_scale(void)
+{
+    double scale = env_number("KNIT_TEST_SCALE", 1);
+    return scale < 1 ? 1 : scale;
+}
+
+int kt_count(int n)
+{
+    int scaled = (int)(n / kt_scale());
+    int least = n < 10 ? n : 10;
+    return scaled < least ? least : scaled;
+}
+
+int kt_live(int n)
+{
+    int live = kt_count(n);
+    return KT_TSAN && live > 1500 ? 1500 : live;
+}
+
+/* splitmix64 */
+uint64_t kt_next(kt_rng *rng)
+{
+    uint64_t z = (rng->state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+unsigned kt_below(kt_rng *rng, unsigned n)
+{
+    return (unsigned)((kt_next(rng) >> 32) * n >> 32);
+}
+
+uint64_t kt_seed(void)
+{
+    static char words[64];
+    const char *text = getenv("KNIT_SEED");
+    uint64_t seed;
+    if (text && *text) {
+        seed = strtoull(text, NULL, 0);
+    } else {
+        kt_rng rng = {(uint64_t)knit_now() ^ (uint64_t)getpid() << 32};
+        seed = kt_next(&rng) >> 16;
+    }
+    snprintf(words, sizeof words, "KNIT_SEED=%llu", (unsigned long long)seed);
+    say("# %s\n", words);
+    kt_note(words);
+    return seed;
+}
+
+/* ---- gates, threads, child processes --------------------------------------------------------- */
+
+kt_gate kt_gate_new(void)
+{
+    kt_gate gate = {NULL};
+    CHECK_INT(knit_chan_new(0, 0, &gate.ch), 0);
+    return gate;
+}
+
+int kt_gate_wait(kt_gate gate)
+{
+    int r = knit_chan_recv(gate.ch, NULL);
+    return r == -EPIPE ? 0 : r;
+}
+
+void kt_gate_open(kt_gate gate)
+{
+    CHECK_INT(knit_chan_close(gate.ch), 0);
+}
+
+void kt_gate_free(kt_gate gate)
+{
+    knit_chan_unref(gate.ch);
+}
+
+struct kt_thread {
+    pthread_t id;
+    void (*fn)(void *arg);
+    void *arg;
+    atomic_bool ended;
+};
+
+static void *thread_main(void *arg)
+{
+    kt_thread *thread = arg;
+    thread->fn(thread->arg);
+    atomic_store_explicit(&thread->ended, true, memory_order_release); /* kt_thread_join */
+    return NULL;
+}
+
+kt_thread *kt_thread_start(void (*fn)(void *arg), void *arg)
+{
+    kt_thread *thread = calloc(1, sizeof *thread);
+    CHECK(thread);
+    thread->fn = fn;
+    thread->arg = arg;
+    CHECK_INT(pthread_create(&thread->id, NULL, thread_main, thread), 0);
+    return thread;
+}
+
+void kt_thread_join(kt_thread *thread)
+{
+    /* The thread may be waiting for a task that only this worker can run. */
+    if (knit_in_task())
+        kt_until(atomic_load_explicit(&thread->ended, memory_order_acquire));
+    CHECK_INT(pthread_join(thread->id, NULL), 0);
+    free(thread);
+}
+
+static void alarm_after(double seconds)
+{
+    alarm(seconds > 0 ? (unsigned)(seconds * kt_scale() + 0.5) : 0);
+}
+
+/* As a shell does: its exit status, or minus the signal. */
+static int reap(pid_t pid)
+{
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return -SIGCHLD;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int kt_child(int (*body)(void *arg), void *arg)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        alarm_after(20);
+        exit(body(arg));
+    }
+    return reap(pid);
+}
+
+/* ---- the fixture ----------------------------------------------------------------------------- */
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return knit_sleep(1);
+}
+
+/* What the runtime opens at first use is not the test's. */
+static void warm_up(void)
+{
+    knit_errgroup g = {0};
+    CHECK_INT(knit_errgroup_go(&g, do_nothing, NULL), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+}
+
+static void list_fds(bool open[FD_MAX])
+{
+    for (int fd = 0; fd < FD_MAX; fd++)
+        open[fd] = fcntl(fd, F_GETFD) != -1;
+}
+
+static void check_fds(const bool before[FD_MAX])
+{
+    bool after[FD_MAX];
+    list_fds(after);
+    for (int fd = 0; fd < FD_MAX; fd++) {
+        if (after[fd] && !before[fd]) {
+            char path[64], target[256] = "?";
+            snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+            ssize_t n = readlink(path, target, sizeof target - 1);
+            target[n > 0 ? n : 1] = 0;
+            say("# fd %d was left open: %s\n", fd, target);
+            end_failed();
+        }
+    }
+}
+
+/* Every stack but those of the workers' loops is home. A worker gives the last one back a moment
+ * after the last wait returned, hence the poll. */
+static void check_stacks(void)
+{
+    knit_runtime_counts counts;
+    knit_time give_up = knit_now() + (knit_duration)(10 * kt_scale()) * KNIT_SECOND;
+    for (;;) {
+        CHECK_INT(knit_runtime_stats(&counts), 0);
+        if (counts.stacks_in_use == 0 || counts.stacks_in_use <= (uint64_t)knit_workers())
+            return;
+        if (knit_now() > give_up)
+            break;
+        CHECK_INT(knit_sleep(KNIT_MILLISECOND), 0);
+    }
+    say("# %llu stacks are in use after the test, %d are the workers'\n",
+        (unsigned long long)counts.stacks_in_use, knit_workers());
+    end_failed();
+}
+
+static int call_test(void *arg)
+{
+    const knittest *t = arg;
+    t->fn();
+    return 0;
+}
+
+static void run_test(const knittest *t)
+{
+    static bool fds[FD_MAX]; /* the runner's thread only */
+    double seconds = env_number("KNIT_TEST_SECONDS", 30);
+    alarm_after(seconds);
+    kt_note(NULL);
+    if (!(t->flags & KNITTEST_COLD))
+        warm_up();
+    list_fds(fds);
+
+    if (t->flags & KNITTEST_IN_TASK) {
+        knit_errgroup g = {0};
+        CHECK_INT(knit_errgroup_go(&g, call_test, (void *)(uintptr_t)t), 0);
+        CHECK_INT(knit_errgroup_wait(&g), 0);
+    } else {
+        t->fn();
+    }
+
+    if (!(t->flags & KNITTEST_COLD))
+        check_fds(fds);
+    check_stacks();
+    alarm(0);
+}
+
+/* ---- the runner ------------------------------------------------------------------------------ */
+
+static int run_in_child(const knittest *t)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0) {
+        perror("fork");
+        return EXIT_FAIL;
+    }
+    if (pid == 0) {
+        setpgid(0, 0);
+        run_test(t);
+        exit(0); /* not _exit: sanitizers and gcov report at exit */
+    }
+    setpgid(pid, pid); /* both sides, whoever is first */
+    int status = reap(pid);
+    kill(-pid, SIGKILL); /* children the test left behind */
+    return status;
+}
+
+/* EXIT_SKIP with *ret_why for what this way of running cannot do. */
+static int run_one(const knittest *t, const char **ret_why)
+{
+    *ret_why = "";
+    if (!fork_off)
+        return run_in_child(t);
+    if (t->flags & KNITTEST_ALONE) {
+        *ret_why = "needs a process of its own";
+        return EXIT_SKIP;
+    }
+    run_test(t);
+    return 0;
+}
+
+static bool is_wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strstr(name, argv[i]))
+            return true;
+    }
+    return argc <= 1;
+}
+
+static void print_ending(int status)
+{
+    if (status == -SIGALRM)
+        printf("# did not end in time\n");
+    else if (status < 0)
+        printf("# killed by signal %d, %s\n", -status, strsignal(-status));
+    else if (status != EXIT_FAIL)
+        printf("# exit status %d\n", status);
+}
+
+static double seconds_now(void)
+{
+    struct timespec ts; /* not knit_now: the runner itself never enters the library */
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+static int list_tests(const knittest *tests, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        puts(tests[i].name);
+    return 0;
+}
+
+int knittest_main(int argc, char **argv, const knittest *tests, size_t n)
+{
+    if (argc > 1 && strcmp(argv[1], "-l") == 0)
+        return list_tests(tests, n);
+    const char *mode = getenv("CK_FORK");
+    fork_off = mode && strcmp(mode, "no") == 0;
+
+    size_t total = 0, failed = 0, skipped = 0, number = 0;
+    for (size_t i = 0; i < n; i++)
+        total += is_wanted(tests[i].name, argc, argv);
+    printf("TAP version 13\n1..%zu\n", total);
+    double start = seconds_now();
+    for (size_t i = 0; i < n; i++) {
+        if (!is_wanted(tests[i].name, argc, argv))
+            continue;
+        const char *why;
+        double t0 = seconds_now();
+        int status = run_one(&tests[i], &why);
+        bool ok = status == 0 || status == EXIT_SKIP;
+        printf("%sok %zu - %s", ok ? "" : "not ", ++number, tests[i].name);
+        if (status == EXIT_SKIP)
+            printf(" # SKIP %s", why);
+        printf(seconds_now() - t0 > 1 ? " # %.1f s\n" : "\n", seconds_now() - t0);
+        failed += !ok;
+        skipped += status == EXIT_SKIP;
+        if (!ok)
+            print_ending(status);
+        fflush(stdout);
+    }
+    printf("# %zu passed, %zu failed, %zu skipped, %.1f s\n", number - failed - skipped, failed,
+           skipped, seconds_now() - start);
+    return failed || !total ? 1 : 0;
+}
