@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "digest.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,8 +173,24 @@ static void report_summary(const struct pipeline *p, knit_duration taken)
             size_format(speed, seconds > 0 ? (double)bytes / seconds : 0));
 }
 
+/* A file opened in the place of a closed standard stream would be taken for it: fill the gaps. What
+ * stands in for standard output cannot be written to, so that the sums are not lost silently. */
+static int fill_streams(void)
+{
+    static const int mode[] = {O_RDONLY, O_RDONLY, O_RDWR};
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode[fd]) != fd)
+            return -errno;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    int r = fill_streams();
+    if (r < 0)
+        return 1; /* there is nowhere to say why */
+
     struct settings settings = {.algorithm = "SHA256"};
     int end = settings_parse(&settings, argc, argv);
     if (end)
@@ -181,7 +198,7 @@ int main(int argc, char **argv)
 
     interrupt_block(); /* before the first Knit call: it starts threads */
     static struct pipeline pipeline;
-    int r = pipeline_init(&pipeline, &settings);
+    r = pipeline_init(&pipeline, &settings);
     if (r < 0) {
         pipeline_fini(&pipeline);
         return 1;
