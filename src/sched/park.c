@@ -132,8 +132,11 @@ bool knit__inbox_take(struct knit__worker *w, struct knit__worker *from)
     if (atomic_load_explicit(&from->inbox_count, memory_order_relaxed) == 0)
         return false;
     knit__lock(&from->inbox_lock);
-    b = (struct knit__batch){from->inbox_first, from->inbox_last,
-                             atomic_load_explicit(&from->inbox_count, memory_order_relaxed)};
+    b = (struct knit__batch){
+        .first = from->inbox_first,
+        .last = from->inbox_last,
+        .count = atomic_load_explicit(&from->inbox_count, memory_order_relaxed),
+    };
     from->inbox_first = from->inbox_last = NULL;
     atomic_store_explicit(&from->inbox_count, 0, memory_order_relaxed);
     knit__unlock(&from->inbox_lock);
@@ -145,7 +148,7 @@ bool knit__inbox_take(struct knit__worker *w, struct knit__worker *from)
 
 void knit__ready_push_shut_out(struct knit__worker *w, struct knit__task *t)
 {
-    struct knit__batch one = {t, t, 1};
+    struct knit__batch one = knit__batch_of(t);
 
     knit__inbox_push(w, &one);
 }
@@ -172,29 +175,36 @@ static struct knit__worker *other_than(const struct knit__task *t)
     return knit__idle_start_worker(w) == 0 ? w : home_of(t);
 }
 
+/* One by one: each has its own place to go. */
+static KNIT__COLD void ready_each_elsewhere(struct knit__task *t)
+{
+    struct knit__task *next;
+
+    for (; t; t = next) {
+        struct knit__batch one;
+
+        next = t->next;
+        one = knit__batch_of(t);
+        ready_elsewhere(knit__sched.migrate ? other_than(t) : home_of(t), &one);
+    }
+}
+
 void knit__ready_batch(struct knit__batch *b)
 {
     struct knit__worker *w = knit__worker_self();
-    struct knit__batch mine = {0};
-    struct knit__task *t = b->first, *next;
+    struct knit__task *t = b->threads, *next;
 
     for (; t; t = next) {
-        struct knit__batch one = {t, t, 1};
-
         next = t->next;
-        t->next = NULL;
-        if (t->is_thread)
-            wake_thread(t);
-        else if (KNIT__UNLIKELY(knit__sched.migrate))
-            ready_elsewhere(other_than(t), &one);
-        else if (!w)
-            ready_elsewhere(home_of(t), &one);
-        else
-            knit__batch_add(&mine, t);
+        wake_thread(t);
     }
-    if (mine.count == 0)
+    if (!b->first)
         return;
-    knit__ready_push_batch(w, &mine);
+    if (KNIT__UNLIKELY(!w || knit__sched.migrate)) {
+        ready_each_elsewhere(b->first);
+        return;
+    }
+    knit__ready_push_batch(w, b);
     if (KNIT__UNLIKELY(knit__ready_count(w) >= w->wake_at))
         knit__notify_backlog(w);
 }
@@ -202,10 +212,11 @@ void knit__ready_batch(struct knit__batch *b)
 void knit__ready(struct knit__task *t)
 {
     struct knit__worker *w = knit__worker_self();
-    struct knit__batch one = {t, t, 1};
 
     if (KNIT__UNLIKELY(!w || t->is_thread || knit__sched.migrate)) {
-        t->next = NULL;
+        struct knit__batch one = {0};
+
+        knit__batch_add(&one, t);
         knit__ready_batch(&one);
         return;
     }

@@ -95,14 +95,27 @@ static inline enum knit__claim knit__wait_claim(struct knit__task *t, uint32_t r
  * claiming themselves; for tasks the caller armed a timer. */
 void knit__park(struct knit__task *t, int64_t deadline);
 
-/* Tasks to make ready after unlocking. */
+/* What was claimed under a lock, to make ready after unlocking: tasks in order, threads apart. */
 struct knit__batch {
     struct knit__task *first, *last;
-    uint32_t count;
+    struct knit__task *threads;
+    uint32_t count; /* of the tasks */
 };
+
+/* A batch of one task (no thread). */
+static inline struct knit__batch knit__batch_of(struct knit__task *t)
+{
+    t->next = NULL;
+    return (struct knit__batch){.first = t, .last = t, .count = 1};
+}
 
 static inline void knit__batch_add(struct knit__batch *b, struct knit__task *t)
 {
+    if (KNIT__UNLIKELY(t->is_thread)) {
+        t->next = b->threads;
+        b->threads = t;
+        return;
+    }
     t->next = NULL;
     if (b->last)
         b->last->next = t;

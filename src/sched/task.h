@@ -43,21 +43,23 @@ struct knit__run {
     void *nested;             /* record of a nested group, of the group floor */
 };
 
+/* Two cache lines, the head of its stack: what a switch needs, and what waking needs. */
 struct knit__task {
     struct knit__stack stack; /* first; unused by plain threads */
     struct knit__fiber fiber;
-    /* whoever runs on it */
-    struct knit__run *run;   /* innermost; NULL: the stack runs a bare loop */
-    struct knit__task *next; /* in a ready queue */
-    int saved_errno;
-    uint32_t last_worker; /* where it parked: debug migration */
-    bool is_thread;
     /* wait protocol: the task, then one claimer (park.h) */
     KNIT__ALIGN_LINE _Atomic uint32_t wait;
     _Atomic uint32_t token; /* plain threads sleep on it */
     /* context that watches this task; its lock */
     struct knit__list watch_link;
     struct knit__cancel *watcher; /* written by the task itself */
+    /* whoever claimed it, then the ready queue's owner */
+    struct knit__task *next;
+    /* whoever runs on it */
+    struct knit__run *run; /* innermost; NULL: the stack runs a bare loop */
+    int saved_errno;
+    uint32_t last_worker; /* where it parked: debug migration */
+    bool is_thread;
 };
 
 /* The base context of a run: what its group gave it. */

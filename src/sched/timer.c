@@ -28,7 +28,7 @@ int knit__timer_arm(struct knit__timer *timer, int64_t when)
     timer->home = w;
     knit__lock(&w->timer_lock);
     r = knit__timers_add(&w->timers, &timer->entry, when);
-    first = r == 0 && timer->entry.place == 1;
+    first = r == 0 && knit__timers_is_first(&w->timers, &timer->entry);
     if (first)
         publish_next(w);
     knit__unlock(&w->timer_lock);
@@ -45,9 +45,9 @@ bool knit__timer_disarm(struct knit__timer *timer)
     if (KNIT__UNLIKELY(!knit__sched.workers))
         return false; /* the runtime has stopped, and its heaps are gone */
     knit__lock(&w->timer_lock);
-    armed = timer->entry.place != 0;
+    armed = timer->entry.node != 0;
     if (armed) {
-        bool first = timer->entry.place == 1;
+        bool first = knit__timers_is_first(&w->timers, &timer->entry);
 
         knit__timers_remove(&w->timers, &timer->entry);
         if (first)

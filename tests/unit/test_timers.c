@@ -21,8 +21,10 @@ static void check_heap(const struct knit__timers *h)
 {
     CHECK(h->count <= h->capacity);
     for (uint32_t i = 0; i < h->count; i++) {
-        CHECK_INT(h->slots[i].entry->place, i + 1);
-        CHECK_INT(item_of(h->slots[i].entry)->when, h->slots[i].when);
+        const struct knit__timer_node *node = &h->nodes[h->slots[i].node];
+        CHECK_INT(node->place, i);
+        CHECK_INT(node->entry->node, h->slots[i].node + 1);
+        CHECK_INT(item_of(node->entry)->when, h->slots[i].when);
         if (i > 0)
             CHECK(h->slots[(i - 1) / ARITY].when <= h->slots[i].when);
     }
@@ -32,7 +34,7 @@ static int64_t model_next(const struct item *items, int n)
 {
     int64_t least = INT64_MAX;
     for (int i = 0; i < n; i++) {
-        if (items[i].entry.place != 0 && items[i].when < least)
+        if (items[i].entry.node != 0 && items[i].when < least)
             least = items[i].when;
     }
     return least;
@@ -55,7 +57,7 @@ static void what_is_not_due_stays(void)
     CHECK_INT(knit__timers_next(&h), 5);
     CHECK(!knit__timers_pop(&h, 4));
     CHECK(knit__timers_pop(&h, 5) == &b.entry);
-    CHECK_INT(b.entry.place, 0);
+    CHECK_INT(b.entry.node, 0);
     CHECK(!knit__timers_pop(&h, 9));
     CHECK(knit__timers_pop(&h, INT64_MAX) == &a.entry);
     CHECK_INT(h.count, 0);
@@ -71,11 +73,11 @@ static void one_random_step(struct knit__timers *h, struct item *items, kt_rng *
         CHECK_INT(e != NULL, least <= now);
         if (e) {
             CHECK_INT(item_of(e)->when, least);
-            CHECK_INT(e->place, 0);
+            CHECK_INT(e->node, 0);
         }
-    } else if (it->entry.place != 0) {
+    } else if (it->entry.node != 0) {
         knit__timers_remove(h, &it->entry);
-        CHECK_INT(it->entry.place, 0);
+        CHECK_INT(it->entry.node, 0);
     } else {
         it->when = (int64_t)kt_below(rng, 300) - 100; /* many equal ones */
         CHECK_INT(knit__timers_add(h, &it->entry, it->when), 0);
@@ -143,7 +145,7 @@ static void removing_in_any_order_keeps_the_rest(void)
     }
     for (uint32_t left = ENTRIES; left > 0;) {
         struct item *it = &items[kt_below(&rng, ENTRIES)];
-        if (it->entry.place == 0)
+        if (it->entry.node == 0)
             continue;
         knit__timers_remove(&h, &it->entry);
         CHECK_INT(h.count, --left);
