@@ -13,6 +13,10 @@
 /* The object that holds `member` at address ptr. */
 #define KNIT__CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
+/* Load a field by itself: not merged with its neighbours to one wide load, which could not be served
+ * from their stores as long as those are on their way to the cache. */
+#define KNIT__LOAD(field) (*(const volatile __typeof__(field) *)&(field))
+
 /* The compiler may not move memory accesses across this; the processor may. */
 static inline void knit__compiler_barrier(void)
 {

@@ -86,7 +86,7 @@ void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
         count(&g->skipped);
     else if (r != 0)
         task_failed(g, run, r);
-    if (run->note || run->nested)
+    if (knit__run_touched(run))
         knit__record_drop(run);
     if (run->rec.flags & KNIT__REC_COPY)
         free(run->rec.arg);
@@ -108,7 +108,7 @@ void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int 
 static bool is_member(const struct knit__group *g, const struct knit__task *t)
 {
     for (const struct knit__run *run = t->run; run; run = run->up) {
-        for (const struct knit__group *at = run->rec.group; at; at = at->up) {
+        for (const struct knit__group *at = run->rec.group; at; at = knit__group_up(at)) {
             if (at == g)
                 return true;
         }
@@ -173,7 +173,7 @@ int knit__group_ended(const struct knit__group *g)
 }
 
 /* Count one more child and tell its index. 0; 1: count again as a member of a shared scope. */
-static bool count_private(struct knit__group *g, uint32_t *ret_index)
+static inline bool count_private(struct knit__group *g, uint32_t *ret_index)
 {
     uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
 
@@ -230,8 +230,8 @@ static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *
     r = knit__group_prepare(g, t, ours);
     if (r < 0)
         return fail_unstarted(g, r);
-    if (ours && !g->up && !is_member(g, t))
-        g->up = t->run->rec.group; /* somebody else prepared it */
+    if (ours && !knit__group_up(g) && !is_member(g, t))
+        knit__group_set_up(g, t->run); /* somebody else prepared it */
     if (!(knit__group_flags(g) & GROUP_LIMITED))
         return 0;
     if (!try)
@@ -304,7 +304,7 @@ static inline bool prepare_fast(struct knit__group *g, const struct knit__task *
         return false;
     }
     g->scope.cancel = run->ctx;
-    g->up = run->rec.group;
+    knit__group_set_up(g, run);
     atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
     return true;
 }

@@ -68,6 +68,18 @@ static inline struct knit__group *knit__group_of(const knit_errgroup *g)
     return (struct knit__group *)(uintptr_t)g;
 }
 
+/* relaxed: whoever climbs from a task got there by way of its record, which its owner handed over
+ * after it had set this. */
+static inline struct knit__group *knit__group_up(const struct knit__group *g)
+{
+    return atomic_load_explicit(&g->up, memory_order_relaxed);
+}
+
+static inline void knit__group_set_up(struct knit__group *g, const struct knit__run *run)
+{
+    atomic_store_explicit(&g->up, run->rec.group, memory_order_relaxed);
+}
+
 /* Not garbage, as far as can be told. */
 static inline bool knit__group_valid(const struct knit__group *g)
 {

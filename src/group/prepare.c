@@ -35,7 +35,7 @@ static int take_ctx(struct knit__group *g, struct knit__task *t, bool ours)
         knit__group_set(g, GROUP_CTX_REF);
     }
     if (r == 0 && ours)
-        g->up = run->rec.group;
+        knit__group_set_up(g, run);
     return r;
 }
 

@@ -67,6 +67,7 @@ int knit_error(int code, const char *fmt, ...)
     va_end(args);
     if (length >= TEXT_MAX)
         length = TEXT_MAX - 1;
+    knit__run_touch(w->task->run);
     knit__note_free(w->task->run->note);
     note = length >= 0 ? malloc(sizeof *note + (size_t)length + 1) : NULL;
     if (note) {
@@ -77,7 +78,6 @@ int knit_error(int code, const char *fmt, ...)
             note->text[0] = 0; /* printf itself ran out of memory */
     }
     w->task->run->note = note; /* or none: the last call counts */
-    w->task->run->rec.flags |= KNIT__RUN_TOUCHED;
     va_end(again);
     return code;
 }
@@ -219,10 +219,12 @@ static void drop_last_locked(struct knit__report *report)
 void knit__record_failure(struct knit__group *g, struct knit__run *run, int code)
 {
     uint32_t keep = g->keep ? g->keep : KEEP_DEFAULT;
-    struct record *rec = record_new(run, code);
-    struct knit__report *report;
     bool is_first = run->rec.flags & KNIT__REC_FIRST;
+    struct knit__report *report;
+    struct record *rec;
 
+    knit__run_touch(run);
+    rec = record_new(run, code);
     knit__lock(&table.lock);
     report = rec ? report_of_locked(g) : NULL;
     if (report && report->kept >= keep && is_first)
@@ -259,11 +261,11 @@ void knit__record_nest(struct knit__run *run, struct knit__group *g, int code)
 
     if (!run->rec.group || atomic_load_explicit(&g->report, memory_order_relaxed) == 0)
         return;
+    knit__run_touch(run);
     nested = run->nested ? run->nested : calloc(1, sizeof *nested);
     if (!nested)
         return;
     run->nested = nested;
-    run->rec.flags |= KNIT__RUN_TOUCHED;
     knit__lock(&table.lock);
     report = lookup_locked(g);
     if (report)

@@ -28,20 +28,36 @@
 
 struct knit__worker;
 
-/* In run.rec.flags: there is something to undo or to hand on at the end. The bits below are the
- * group floor's. */
+/* In run.rec.flags: the second half of the run is valid, and there may be something in it to undo or
+ * to hand on at the end. The bits below are the group floor's. */
 #define KNIT__RUN_TOUCHED (1u << 31)
 
-/* One function being run. */
+/* One function being run. The second half is written at first need (knit__run_touch): most runs
+ * have none. */
 struct knit__run {
     struct knit__rec rec;     /* rec.group: its scope, NULL for a plain thread */
     struct knit__cancel *ctx; /* ambient context now; NULL: background */
     struct knit__run *up;     /* the run below on this stack */
-    const char *name;         /* set by the task itself, or NULL */
-    void *entered;            /* innermost knit_ctx_enter, of the sync floor */
-    void *note;               /* text for its failure, of the group floor */
-    void *nested;             /* record of a nested group, of the group floor */
+    /* valid when TOUCHED */
+    const char *name; /* set by the task itself, or NULL */
+    void *entered;    /* innermost knit_ctx_enter, of the sync floor */
+    void *note;       /* text for its failure, of the group floor */
+    void *nested;     /* record of a nested group, of the group floor */
 };
+
+static inline bool knit__run_touched(const struct knit__run *run)
+{
+    return (run->rec.flags & KNIT__RUN_TOUCHED) != 0;
+}
+
+static inline void knit__run_touch(struct knit__run *run)
+{
+    if (knit__run_touched(run))
+        return;
+    run->rec.flags |= KNIT__RUN_TOUCHED;
+    run->name = NULL;
+    run->entered = run->note = run->nested = NULL;
+}
 
 /* Two cache lines, the head of its stack: what a switch needs, and what waking needs. */
 struct knit__task {

@@ -91,11 +91,18 @@ static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run,
 static inline __attribute__((always_inline)) void run_rec(struct knit__task *t,
                                                           const struct knit__rec *rec, int fail)
 {
-    struct knit__run run = {.rec = *rec, .up = t->run};
-    struct knit__scope *s = run.rec.group;
+    struct knit__run run;
+    struct knit__scope *s = KNIT__LOAD(rec->group);
     bool skipped;
     int r = fail;
 
+    run.rec.fn = KNIT__LOAD(rec->fn);
+    run.rec.arg = KNIT__LOAD(rec->arg);
+    run.rec.group = s;
+    run.rec.site = KNIT__LOAD(rec->site);
+    run.rec.index = KNIT__LOAD(rec->index);
+    run.rec.flags = KNIT__LOAD(rec->flags);
+    run.up = t->run;
     run.ctx = s->cancel;
     skipped = (atomic_load_explicit(&s->flags, memory_order_acquire) & KNIT__SCOPE_SKIP) != 0 ||
               (run.ctx && atomic_load_explicit(&run.ctx->err, memory_order_relaxed) != 0);
@@ -119,17 +126,13 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
     bump(&w->tasks_run, 1);
 }
 
-static inline __attribute__((always_inline)) void run_from_loop(struct knit__worker *w,
-                                                                struct knit__task *t,
-                                                                const struct knit__rec *rec)
+static inline __attribute__((always_inline)) void
+run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__rec *rec, int fail)
 {
     struct knit__scope *s = rec->group;
-    int fail = 0;
 
     if (KNIT__UNLIKELY(w->ended_scope != s))
         knit__flush_ended(w);
-    if (KNIT__UNLIKELY(knit__stack_count(&w->stacks) == 0))
-        fail = knit__stack_refill(&w->stacks);
     sample_begin(w);
     *w->errno_at = 0; /* a task begins with its own */
     run_rec(t, rec, fail);
@@ -142,6 +145,13 @@ static inline __attribute__((always_inline)) void run_from_loop(struct knit__wor
         w->ended_scope = s;
     }
     w->ended_count++;
+}
+
+/* See to the invariant that the cache holds a stack while anything runs: 0 or -ENOMEM. What runs
+ * keeps it, so that one look before a few records is enough. */
+static inline int ensure_spare_stack(struct knit__worker *w)
+{
+    return KNIT__LIKELY(knit__stack_count(&w->stacks) != 0) ? 0 : knit__stack_refill(&w->stacks);
 }
 
 /* Leave the loop on this stack for good: the stack goes to the cache, next goes on. */
@@ -275,13 +285,16 @@ static void end_worker(struct knit__worker *w, struct knit__task *self)
 /* Run records of the own ring, the newest first, a few at a time. Returns how many. */
 static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task *self)
 {
+    int fail = ensure_spare_stack(w);
     uint32_t n = 0;
     const struct knit__rec *rec;
 
     while (n < READY_EVERY && (rec = knit__ring_pop(&w->ring)) != NULL) {
-        run_from_loop(w, self, rec);
+        run_from_loop(w, self, rec, fail);
         n++;
         w = knit__worker_self();
+        if (KNIT__UNLIKELY(fail != 0))
+            break; /* the next one gets another try */
     }
     bump(&w->tasks_run, n);
     return n;
@@ -296,7 +309,7 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
     if (KNIT__UNLIKELY(atomic_load_explicit(&knit__sched.stop, memory_order_acquire)))
         end_worker(w, self);
     if (w->turn % OLDEST_EVERY == 0 && prefer_oldest(w, &oldest)) {
-        run_from_loop(w, self, &oldest);
+        run_from_loop(w, self, &oldest, ensure_spare_stack(w));
         bump(&knit__worker_self()->tasks_run, 1);
     }
 }

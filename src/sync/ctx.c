@@ -456,7 +456,7 @@ int knit__ctx_watch(struct knit__task *t, struct knit__cancel *cancel)
     if (err == 0 && t->watcher != cancel) {
         knit__list_append(&ctx->watched, &t->watch_link);
         t->watcher = cancel;
-        t->run->rec.flags |= KNIT__RUN_TOUCHED;
+        knit__run_touch(t->run);
     }
     knit__unlock(&ctx->lock);
     return err;
@@ -483,6 +483,7 @@ int knit_ctx_enter(knit_ctx *ctx, knit_ctx_scope *scope)
         return -EINVAL;
     if (!t)
         return -ENOMEM;
+    knit__run_touch(t->run);
     *e = (struct entered){knit_ctx_ref(ctx), t->run->ctx, t->run->entered, t->run};
     t->run->entered = e;
     t->run->ctx = knit__ctx_private(ctx);
@@ -496,7 +497,7 @@ int knit_ctx_leave(knit_ctx_scope *scope)
 
     if (!scope || !t)
         return -EINVAL;
-    if (t->run->entered != e || e->run != t->run)
+    if (!knit__run_touched(t->run) || t->run->entered != e || e->run != t->run)
         return -EPERM;
     if (t->watcher)
         knit__ctx_unwatch(t);

@@ -59,6 +59,7 @@ int knit_task_set_name(const char *name)
 
     if (!w)
         return -EPERM;
+    knit__run_touch(w->task->run);
     w->task->run->name = name;
     return 0;
 }
@@ -71,7 +72,7 @@ const char *knit_task_name(void)
     if (!w)
         return "thread";
     run = w->task->run;
-    if (run->name)
+    if (knit__run_touched(run) && run->name)
         return run->name;
     return run->rec.site ? run->rec.site->what : "task";
 }
