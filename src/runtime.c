@@ -23,6 +23,7 @@
 
 const struct knit__upcalls knit__upcalls = {
     .ended = knit__group_task_ended,
+    .leave = knit__group_leave,
     .unwatch = knit__ctx_unwatch,
 };
 

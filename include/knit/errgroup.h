@@ -24,7 +24,7 @@ extern "C" {
 /* Caller's storage; {0} is a valid group; its content is private. A group must not be moved or
  * copied once it was used, and must not go away before knit_errgroup_wait or _close returned. */
 typedef struct knit_errgroup {
-    uint64_t knit__opaque[20];
+    uint64_t knit__opaque[22];
 } knit_errgroup;
 
 enum {
@@ -97,7 +97,7 @@ KNIT_API int knit_errgroup_try_go_copy_at(knit_errgroup *g, knit_fn *fn, const v
 
 /* Change the limit, at any time: n > 0 so many at once, 0 paused (nothing new starts), < 0 none.
  * A lower limit stops no task that runs; a higher one starts what is queued and admits who waits.
- * Tasks that were started while there was no limit are not counted against one set later.
+ * What runs is counted, whenever it was started.
  *
  * Parks:    no.
  * Cancel:   not affected.

@@ -90,8 +90,6 @@ void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
         knit__record_drop(run);
     if (run->rec.flags & KNIT__REC_COPY)
         free(run->rec.arg);
-    if (run->rec.flags & KNIT__REC_SLOT)
-        knit__group_release_slot(g);
 }
 
 void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r)
@@ -139,7 +137,7 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     if (o->flags & KNIT_ERRGROUP_LATE_OK)
         flags |= GROUP_LATE_OK;
     if (o->limit > 0)
-        flags |= GROUP_LIMITED | KNIT__SCOPE_SLOW_GO;
+        flags |= GROUP_LIMITED;
     g->limit = o->limit > 0 ? o->limit : 0;
     g->keep = o->keep_errors;
     g->name = o->name;
@@ -218,7 +216,7 @@ static int fail_unstarted(struct knit__group *g, int r)
     return r;
 }
 
-/* All that comes before counting: 0 go on, 1 done (queued), or why not. */
+/* All that comes before starting: 0 counted, 1 done (queued), or why not. */
 static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec, bool ours,
                  bool try)
 {
@@ -232,8 +230,10 @@ static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *
         return fail_unstarted(g, r);
     if (ours && !knit__group_up(g) && !is_member(g, t))
         knit__group_set_up(g, t->run); /* somebody else prepared it */
-    if (!(knit__group_flags(g) & GROUP_LIMITED))
+    if (!(knit__group_flags(g) & GROUP_LIMITED)) {
+        count_child(g, ours, &rec->index);
         return 0;
+    }
     if (!try)
         how = is_member(g, t) ? KNIT__ADMIT_QUEUE : KNIT__ADMIT_WAIT;
     r = knit__group_admit(g, t, rec, how);
@@ -254,7 +254,6 @@ static KNIT__NOINLINE int go_slow(struct knit__group *g, struct knit__rec *rec, 
         r = admit(g, t, rec, ours, try);
     }
     if (r == 0) {
-        count_child(g, ours, &rec->index);
         r = start(g, t, rec, ours);
     } else if (r < 0 && (rec->flags & KNIT__REC_COPY)) {
         free(rec->arg); /* nobody will run it */
@@ -309,24 +308,15 @@ static inline bool prepare_fast(struct knit__group *g, const struct knit__task *
     return true;
 }
 
-/* The fast path: a task starts a child in a group on its own stack. */
-static inline __attribute__((always_inline)) int go(struct knit__group *g, knit_fn *fn, void *arg,
-                                                    const knit_site *site, uint32_t rec_flags,
-                                                    bool try)
+/* The owner's own stack, nothing that needs a closer look: hand over the record. */
+static inline int push(struct knit__worker *w, struct knit__group *g, knit_fn *fn, void *arg,
+                       const knit_site *site, uint32_t rec_flags, bool try)
 {
-    struct knit__worker *w = knit__worker_self();
-    struct knit__rec *slot;
+    struct knit__rec *slot = knit__ring_slot(&w->ring);
     uint32_t index, length;
 
-    if (KNIT__UNLIKELY(!w || !g || !fn || !knit__scope_is_ours(w->task, &g->scope)) ||
-        KNIT__UNLIKELY(!prepare_fast(g, w->task)) ||
-        KNIT__UNLIKELY(knit__group_flags(g) & (KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SHARED)) ||
-        KNIT__UNLIKELY(knit__ctx_ended(g->scope.cancel) != 0))
-        return go_checked(g, fn, arg, site, rec_flags, try);
-    slot = knit__ring_slot(&w->ring);
-    if (KNIT__UNLIKELY(!slot))
-        return go_checked(g, fn, arg, site, rec_flags, try);
-    if (KNIT__UNLIKELY(!count_private(g, &index))) /* shared meanwhile, and not counted */
+    /* the second: shared meanwhile, and not counted */
+    if (KNIT__UNLIKELY(!slot) || KNIT__UNLIKELY(!count_private(g, &index)))
         return go_checked(g, fn, arg, site, rec_flags, try);
     *slot = (struct knit__rec){fn, arg, g, site, index, rec_flags};
     knit__ring_push(&w->ring);
@@ -334,6 +324,40 @@ static inline __attribute__((always_inline)) int go(struct knit__group *g, knit_
     if (KNIT__UNLIKELY(--w->check_in == 0 || length > w->wake_at))
         return after_push(w, length);
     return 0;
+}
+
+/* The same for a group with a limit, as long as there is room. */
+static KNIT__NOINLINE int go_limited(struct knit__group *g, knit_fn *fn, void *arg,
+                                     const knit_site *site, uint32_t rec_flags, bool try)
+{
+    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+    int64_t left = atomic_load_explicit(&g->scope.left, memory_order_relaxed);
+
+    if ((knit__group_flags(g) & (KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SHARED)) != 0 ||
+        (left & KNIT__LEFT_ROOM) != 0 ||
+        knit__plain_open(plain) + knit__left_open(left) >=
+            atomic_load_explicit(&g->limit, memory_order_relaxed) ||
+        knit__ctx_ended(g->scope.cancel) != 0)
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    return push(knit__worker_self(), g, fn, arg, site, rec_flags | KNIT__RUN_PROMPT, try);
+}
+
+/* The fast path: a task starts a child in a group on its own stack. */
+static inline __attribute__((always_inline)) int go(struct knit__group *g, knit_fn *fn, void *arg,
+                                                    const knit_site *site, uint32_t rec_flags,
+                                                    bool try)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    if (KNIT__UNLIKELY(!w || !g || !fn || !knit__scope_is_ours(w->task, &g->scope)) ||
+        KNIT__UNLIKELY(!prepare_fast(g, w->task)))
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    if (KNIT__UNLIKELY(knit__group_flags(g) &
+                       (KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SHARED | GROUP_LIMITED)))
+        return go_limited(g, fn, arg, site, rec_flags, try);
+    if (KNIT__UNLIKELY(knit__ctx_ended(g->scope.cancel) != 0))
+        return go_checked(g, fn, arg, site, rec_flags, try);
+    return push(w, g, fn, arg, site, rec_flags, try);
 }
 
 int knit_errgroup_go_at(knit_errgroup *group, knit_fn *fn, void *arg, const knit_site *site)

@@ -1,8 +1,9 @@
 /* A group: a scope with errors, a limit and a context. The engine behind every public front.
  *
- * Admission (limit.c): a group with a limit counts the tasks it admitted (KNIT__REC_SLOT in their
- * record) in `active`. A caller from outside that finds no room waits in `room`; a member's task
- * waits in `queue`. A slot given back goes to the queue first, then to the first caller.
+ * Admission (limit.c): a group with a limit starts a task only while fewer children run. A caller
+ * from outside that finds no room waits in `room`; a member's task waits in `queue`, counted as a
+ * child already. While there is any of that, the scope's ROOM bit is set, and every child that ends
+ * hands its place on: to the queue first, then to the first caller.
  *
  * Preparing: at its first use after birth or after a wait, a group takes the context its tasks will
  * run under. A {0} group takes the user's ambient one: borrowed where it is the base context of the
@@ -18,8 +19,7 @@
 
 enum {
     KNIT__REC_COPY = 1,  /* rec.arg is a block of the group's, freed at the end */
-    KNIT__REC_SLOT = 2,  /* holds a slot of the limit */
-    KNIT__REC_FIRST = 4, /* its failure was the first of its group */
+    KNIT__REC_FIRST = 2, /* its failure was the first of its group */
 };
 
 /* Bits of scope.flags. */
@@ -41,8 +41,6 @@ struct knit__room;
 
 struct knit__group {
     struct knit__scope scope; /* first */
-    /* any thread, atomic: admitted tasks * 2 + WAITING (room or queue are not empty) */
-    _Atomic uint32_t active;
     _Atomic int limit; /* valid with GROUP_LIMITED; written under the lock */
     _Atomic int first_error;
     _Atomic uint32_t failed, echoes, skipped;
@@ -51,6 +49,7 @@ struct knit__group {
     /* lock */
     struct knit__room *room_first, *room_last;
     struct knit__chunk *queue_first, *queue_last;
+    uint32_t queued; /* children in it */
     /* records.c */
     _Atomic uint64_t report;
     /* set by prepare, for a group on a task's stack: the group its owner belongs to */
@@ -144,14 +143,13 @@ void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int 
 
 /* limit.c */
 enum knit__admit { KNIT__ADMIT_WAIT, KNIT__ADMIT_QUEUE, KNIT__ADMIT_TRY };
-/* A slot of the limit for rec. 0: it has one (or there is no limit any more; *flags tells). 1: it
- * was queued and counted; the caller is done. Else an error of go. */
+/* Count rec as a child when the limit has room for it. 0: counted, the caller starts it. 1: counted
+ * and queued; the caller is done. Else an error of go. */
 int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
                       enum knit__admit how);
-void knit__group_release_slot(struct knit__group *g);
+/* A child ends while somebody waits for room (upcall of the scheduler): its last touch. */
+void knit__group_leave(struct knit__scope *s);
 /* Turn away who waits for room and skip what is queued. */
 void knit__group_purge(struct knit__group *g);
-/* Give free slots to who waits. */
-void knit__group_hand_out(struct knit__group *g);
 
 #endif

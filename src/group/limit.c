@@ -1,22 +1,24 @@
 /* Admission: the limit of a group.
  *
- * `active` counts slots in use, times two, with WAITING as its lowest bit. Taking and giving back a
- * slot is one atomic operation while nobody waits. WAITING is set and cleared under the lock: who
- * finds no room sets it, then looks at the count once more; who gives back sees it and takes the
- * lock to hand the slot on. Either the waiter sees the slot or the giver sees the waiter. */
+ * What runs is what the scope counts (sched/scope.h), less what waits in the queue. While nobody
+ * waits, starting a task is one compare-and-swap on that count. Who finds no room takes the lock,
+ * sets ROOM, and looks once more: from then on nobody starts a task without the lock, and no child
+ * ends without it, so what was counted stays. Either that look sees the end of a child, or the child
+ * sees ROOM.
+ *
+ * The owner of a private scope waits privately: parked, it leaves its count alone, and whoever
+ * admits it counts for it, under the lock. All other callers share the scope first. */
 #include "group.h"
 
 #include "../sync/wait.h"
 
 #include <errno.h>
 
-#define SLOT ((uint32_t)2)
-#define WAITING ((uint32_t)1)
-
 /* A caller that waits for room; on its stack. */
 struct knit__room {
     struct knit__room *next;
     struct knit__task *task;
+    uint32_t index; /* of the child, when admitted */
 };
 
 enum { WOKE_ADMITTED = KNIT__WOKE_SOURCE, WOKE_TURNED_AWAY };
@@ -26,25 +28,52 @@ static bool limited(const struct knit__group *g)
     return (knit__group_flags(g) & GROUP_LIMITED) != 0;
 }
 
-static uint32_t limit_slots(const struct knit__group *g)
+static int64_t limit_of(const struct knit__group *g)
 {
-    int limit = atomic_load_explicit(&g->limit, memory_order_relaxed);
-
-    return limited(g) && limit < INT32_MAX / 2 ? (uint32_t)limit * SLOT : UINT32_MAX - SLOT;
+    return limited(g) ? atomic_load_explicit(&g->limit, memory_order_relaxed) : INT32_MAX;
 }
 
-/* With `waiting`: what the lowest bit may be. */
-static bool take_slot(struct knit__group *g, bool barge)
+/* Count rec as a child if there is room and nobody waits for it; the scope is shared. */
+static bool take_place(struct knit__group *g, struct knit__rec *rec)
 {
-    uint32_t slots = limit_slots(g);
-    uint32_t active = atomic_load_explicit(&g->active, memory_order_seq_cst);
+    int64_t limit = limit_of(g), left = atomic_load_explicit(&g->scope.left, memory_order_relaxed);
 
-    while ((active & ~WAITING) < slots && (barge || !(active & WAITING))) {
-        if (atomic_compare_exchange_weak_explicit(&g->active, &active, active + SLOT,
-                                                  memory_order_seq_cst, memory_order_relaxed))
-            return true;
-    }
-    return false;
+    do {
+        if ((left & KNIT__LEFT_ROOM) || knit__left_open(left) >= limit)
+            return false;
+        /* seq_cst: as in knit__scope_enter_shared */
+    } while (!atomic_compare_exchange_weak_explicit(&g->scope.left, &left,
+                                                    left + KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD,
+                                                    memory_order_seq_cst, memory_order_relaxed));
+    rec->index = knit__left_high(left);
+    return true;
+}
+
+static bool is_shared(const struct knit__group *g)
+{
+    return (knit__group_flags(g) & KNIT__SCOPE_SHARED) != 0;
+}
+
+/* Count a child: for the caller, or for the owner of a private scope, who waits. lock held. */
+static uint32_t count_locked(struct knit__group *g)
+{
+    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+
+    if (is_shared(g))
+        return knit__scope_enter_shared(&g->scope);
+    atomic_store_explicit(&g->scope.plain, plain + ((uint64_t)1 << 32), memory_order_relaxed);
+    return (uint32_t)(plain >> 32);
+}
+
+/* With ROOM set and the lock held; `leaving` children are about to be subtracted. */
+static bool has_room_locked(const struct knit__group *g, uint32_t leaving)
+{
+    return (int64_t)knit__scope_pending(&g->scope) - g->queued - leaving < limit_of(g);
+}
+
+static bool nobody_waits_locked(const struct knit__group *g)
+{
+    return !g->queue_first && !g->room_first;
 }
 
 /* ---- the queue of members' tasks; lock held ---- */
@@ -65,6 +94,7 @@ static int queue_put_locked(struct knit__group *g, const struct knit__rec *rec)
         g->queue_last = c;
     }
     c->recs[c->end++] = *rec;
+    g->queued++;
     return 0;
 }
 
@@ -75,6 +105,7 @@ static bool queue_get_locked(struct knit__group *g, struct knit__rec *ret_rec)
     if (!c)
         return false;
     *ret_rec = c->recs[c->begin++];
+    g->queued--;
     if (c->begin == c->end) {
         g->queue_first = c->next;
         if (!g->queue_first)
@@ -86,75 +117,104 @@ static bool queue_get_locked(struct knit__group *g, struct knit__rec *ret_rec)
 
 /* ---- handing out ---- */
 
-/* The first caller that still waits gets the slot just taken; NULL: none. lock held. */
-static bool admit_caller_locked(struct knit__group *g, struct knit__batch *ready)
+/* The first caller that still waits, claimed; NULL: there is none. lock held. */
+static struct knit__room *claim_caller_locked(struct knit__group *g, struct knit__batch *ready)
 {
-    while (g->room_first) {
-        struct knit__room *room = g->room_first;
-        struct knit__task *t = room->task;
-        enum knit__claim claim = knit__wait_claim(t, WOKE_ADMITTED);
+    struct knit__room *room;
+
+    while ((room = g->room_first) != NULL) {
+        enum knit__claim claim = knit__wait_claim(room->task, WOKE_ADMITTED);
 
         g->room_first = room->next;
         if (!g->room_first)
             g->room_last = NULL;
         if (claim == KNIT__CLAIM_PARKED)
-            knit__batch_add(ready, t);
+            knit__batch_add(ready, room->task);
         if (claim != KNIT__CLAIM_LOST)
-            return true;
+            return room;
     }
-    return false;
+    return NULL;
 }
 
-static void clear_waiting_locked(struct knit__group *g)
+/* Whoever removed somebody who waited looks whether it was the last. lock held. */
+static void clear_room_locked(struct knit__group *g)
 {
-    if (!g->queue_first && !g->room_first)
-        atomic_fetch_and_explicit(&g->active, ~WAITING, memory_order_seq_cst);
+    if (nobody_waits_locked(g))
+        atomic_fetch_and_explicit(&g->scope.left, ~KNIT__LEFT_ROOM, memory_order_seq_cst);
 }
 
-static void start_queued(struct knit__group *g, struct knit__rec *rec)
-{
-    int r;
+/* What one step of handing out found; done after unlocking. */
+struct handed {
+    struct knit__batch ready;
+    struct knit__rec rec; /* of the queue, valid with `queued` */
+    bool queued, any;
+};
 
-    rec->flags |= KNIT__REC_SLOT;
-    r = knit__submit(rec);
-    if (r == 0)
-        return;
-    rec->flags &= ~(uint32_t)KNIT__REC_SLOT; /* given back here: settling must not hand it on */
-    atomic_fetch_sub_explicit(&g->active, SLOT, memory_order_seq_cst);
-    knit__group_settle(g, rec, r);
+/* `leaving` children (0 or 1) end, and one place is handed on if there is one: all of it is one
+ * change of the count. */
+static void hand_out_locked(struct knit__group *g, uint32_t leaving, struct handed *h)
+{
+    int64_t change = -(int64_t)leaving * KNIT__LEFT_CHILD, before;
+    struct knit__room *room = NULL;
+
+    if (!nobody_waits_locked(g) && has_room_locked(g, leaving)) {
+        h->queued = queue_get_locked(g, &h->rec);
+        if (!h->queued)
+            room = claim_caller_locked(g, &h->ready);
+        h->any = h->queued || room;
+    }
+    if (room && is_shared(g))
+        change += KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD;
+    else if (room)
+        room->index = count_locked(g);
+    if (nobody_waits_locked(g) &&
+        (atomic_load_explicit(&g->scope.left, memory_order_relaxed) & KNIT__LEFT_ROOM))
+        change -= KNIT__LEFT_ROOM; /* set and cleared under the lock only */
+    before = knit__scope_change_locked(&g->scope, change, &h->ready);
+    if (room && is_shared(g))
+        room->index = knit__left_high(before);
 }
 
-/* Every task of the queue is counted by the scope, so g lives as long as there is one. */
-void knit__group_hand_out(struct knit__group *g)
+/* Start a task of the queue: it is counted, so g lives. True: it could not be started, and has
+ * ended but for its count. */
+static bool start_failed(const struct knit__rec *rec)
 {
-    for (bool more = true; more;) {
-        struct knit__batch ready = {0};
-        struct knit__rec rec;
-        bool queued = false;
+    int r = knit__submit(rec);
+    struct knit__run run = {.rec = *rec};
 
-        more = false;
+    if (r < 0)
+        knit__group_task_ended(&run, r, false);
+    return r < 0;
+}
+
+void knit__group_leave(struct knit__scope *s)
+{
+    struct knit__group *g = (struct knit__group *)(void *)s;
+    struct handed h;
+
+    do {
+        h = (struct handed){0};
+        knit__lock(&s->lock);
+        hand_out_locked(g, 1, &h);
+        knit__unlock(&s->lock); /* the last touch, but for a child taken from the queue */
+        knit__ready_batch(&h.ready);
+    } while (h.queued && start_failed(&h.rec));
+}
+
+/* The limit has changed; the caller's own right keeps g alive. */
+static void hand_out(struct knit__group *g)
+{
+    struct handed h;
+
+    do {
+        h = (struct handed){0};
         knit__lock(&g->scope.lock);
-        if ((g->queue_first || g->room_first) && take_slot(g, true)) {
-            queued = queue_get_locked(g, &rec);
-            more = queued || admit_caller_locked(g, &ready);
-            if (!more)
-                atomic_fetch_sub_explicit(&g->active, SLOT, memory_order_seq_cst);
-        }
-        clear_waiting_locked(g);
-        more = more && (g->queue_first || g->room_first);
+        hand_out_locked(g, 0, &h);
         knit__unlock(&g->scope.lock);
-        knit__ready_batch(&ready);
-        if (queued)
-            start_queued(g, &rec);
-    }
-}
-
-void knit__group_release_slot(struct knit__group *g)
-{
-    uint32_t active = atomic_fetch_sub_explicit(&g->active, SLOT, memory_order_seq_cst);
-
-    if (active & WAITING)
-        knit__group_hand_out(g);
+        knit__ready_batch(&h.ready);
+        if (h.queued && start_failed(&h.rec))
+            knit__scope_subtract(&g->scope, 1);
+    } while (h.any);
 }
 
 void knit__group_purge(struct knit__group *g)
@@ -174,7 +234,8 @@ void knit__group_purge(struct knit__group *g)
     g->room_last = NULL;
     c = g->queue_first;
     g->queue_first = g->queue_last = NULL;
-    clear_waiting_locked(g);
+    g->queued = 0;
+    clear_room_locked(g);
     knit__unlock(&g->scope.lock);
 
     knit__ready_batch(&ready);
@@ -205,11 +266,11 @@ static void leave_room_locked(struct knit__group *g, struct knit__room *room)
             g->room_last = before;
         break;
     }
-    clear_waiting_locked(g);
+    clear_room_locked(g);
 }
 
-/* Wait for a slot; the lock is held and released. */
-static int wait_for_room(struct knit__group *g, struct knit__task *t)
+/* Wait for a place, counted; the lock is held and released. */
+static int wait_for_room(struct knit__group *g, struct knit__task *t, struct knit__rec *rec)
 {
     struct knit__room room = {.task = t};
     struct knit__alarm alarm = {.task = t, .reason = WOKE_TURNED_AWAY};
@@ -238,7 +299,7 @@ static int wait_for_room(struct knit__group *g, struct knit__task *t)
     err = knit_ctx_err(ctx);
     knit_ctx_unref(ctx);
     switch (knit__wait_reason(word)) {
-    case WOKE_ADMITTED: return 0;
+    case WOKE_ADMITTED: rec->index = room.index; return 0;
     case WOKE_TURNED_AWAY: return err != 0 ? err : -ECANCELED;
     default: return knit__wait_result(t, word);
     }
@@ -250,13 +311,24 @@ static int queue_task(struct knit__group *g, struct knit__rec *rec)
     int r = queue_put_locked(g, rec);
 
     if (r == 0)
-        rec->index = knit__scope_enter_shared(&g->scope);
-    if (r == 0)
-        g->queue_last->recs[g->queue_last->end - 1].index = rec->index;
+        g->queue_last->recs[g->queue_last->end - 1].index = knit__scope_enter_shared(&g->scope);
     else
-        clear_waiting_locked(g);
+        clear_room_locked(g);
     knit__unlock(&g->scope.lock);
     return r < 0 ? r : 1;
+}
+
+/* Say that somebody waits. True: there is room after all, nobody waits, and rec is counted. */
+static bool announce_locked(struct knit__group *g, struct knit__rec *rec)
+{
+    if (!(knit__group_flags(g) & KNIT__SCOPE_ROOM))
+        knit__group_set(g, KNIT__SCOPE_ROOM);
+    atomic_fetch_or_explicit(&g->scope.left, KNIT__LEFT_ROOM, memory_order_seq_cst);
+    if (!nobody_waits_locked(g) || !has_room_locked(g, 0))
+        return false;
+    rec->index = count_locked(g);
+    clear_room_locked(g);
+    return true;
 }
 
 int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
@@ -264,36 +336,29 @@ int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__
 {
     int r;
 
-    if (take_slot(g, false))
-        goto got_slot;
-    if (how == KNIT__ADMIT_TRY)
-        return -EAGAIN;
+    rec->flags |= KNIT__RUN_PROMPT;
+    if ((knit__group_flags(g) & KNIT__SCOPE_FOLDED) && take_place(g, rec))
+        return 0;
     if (how == KNIT__ADMIT_WAIT) {
         r = knit__wait_begin(t);
         if (r < 0)
             return r;
     }
     knit__lock(&g->scope.lock);
-    knit__group_share_locked(g, t);
+    if (how == KNIT__ADMIT_QUEUE || !knit__scope_is_ours(t, &g->scope))
+        knit__group_share_locked(g, t);
     r = knit__group_ended(g);
-    if (r < 0) {
+    if (r == 0 && announce_locked(g, rec)) {
         knit__unlock(&g->scope.lock);
-        return r;
+        return 0;
     }
-    atomic_fetch_or_explicit(&g->active, WAITING, memory_order_seq_cst);
-    if (!g->queue_first && !g->room_first && take_slot(g, true)) {
-        clear_waiting_locked(g);
-        knit__unlock(&g->scope.lock);
-        goto got_slot;
-    }
-    if (how == KNIT__ADMIT_QUEUE)
+    if (r == 0 && how == KNIT__ADMIT_QUEUE)
         return queue_task(g, rec);
-    r = wait_for_room(g, t);
-    if (r < 0)
-        return r;
-got_slot:
-    rec->flags |= KNIT__REC_SLOT;
-    return 0;
+    if (r == 0 && how == KNIT__ADMIT_WAIT)
+        return wait_for_room(g, t, rec);
+    clear_room_locked(g);
+    knit__unlock(&g->scope.lock);
+    return r < 0 ? r : -EAGAIN;
 }
 
 int knit_errgroup_set_limit(knit_errgroup *group, int n)
@@ -306,13 +371,14 @@ int knit_errgroup_set_limit(knit_errgroup *group, int n)
     if (!t)
         return -ENOMEM;
     knit__lock(&g->scope.lock);
-    knit__group_share_locked(g, t);
+    if (!knit__scope_is_ours(t, &g->scope))
+        knit__group_share_locked(g, t);
     atomic_store_explicit(&g->limit, n < 0 ? 0 : n, memory_order_seq_cst);
     if (n < 0)
         atomic_fetch_and_explicit(&g->scope.flags, ~(uint32_t)GROUP_LIMITED, memory_order_seq_cst);
     else
-        knit__group_set(g, GROUP_LIMITED | KNIT__SCOPE_SLOW_GO);
+        knit__group_set(g, GROUP_LIMITED);
     knit__unlock(&g->scope.lock);
-    knit__group_hand_out(g);
+    hand_out(g);
     return 0;
 }

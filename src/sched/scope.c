@@ -20,6 +20,8 @@ void knit__scope_share_locked(struct knit__scope *s, bool owner)
     atomic_fetch_add_explicit(&s->left,
                               (int64_t)(plain & ~(uint64_t)0xffffffffu) + open * KNIT__LEFT_CHILD,
                               memory_order_acq_rel);
+    /* release: who sees the flag sees the sum */
+    atomic_fetch_or_explicit(&s->flags, KNIT__SCOPE_FOLDED, memory_order_release);
 }
 
 bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain)
@@ -39,26 +41,45 @@ uint32_t knit__scope_enter_shared(struct knit__scope *s)
         &s->left, KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD, memory_order_seq_cst));
 }
 
-/* The last children of a waited-for scope, still counted: leave under the lock, so that there is
- * one who finds nobody left, clears WAITED and wakes who waits. */
-static KNIT__NOINLINE void leave_locked(struct knit__scope *s, int64_t change)
+/* The last child clears WAITED and wakes who waits; lock held. */
+static void wake_waiters_locked(struct knit__scope *s, struct knit__batch *ready)
 {
-    struct knit__batch ready = {0};
-    int64_t left;
-
-    knit__lock(&s->lock);
-    left = atomic_fetch_sub_explicit(&s->left, change, memory_order_acq_rel) - change;
-    if (knit__left_low(left) == KNIT__LEFT_WAITED)
-        atomic_fetch_sub_explicit(&s->left, KNIT__LEFT_WAITED, memory_order_relaxed);
-    while (knit__left_low(left) == KNIT__LEFT_WAITED && s->waiters) {
+    atomic_fetch_sub_explicit(&s->left, KNIT__LEFT_WAITED, memory_order_relaxed);
+    while (s->waiters) {
         struct knit__join *j = s->waiters;
 
         s->waiters = j->next;
         if (knit__wait_claim(j->task, KNIT__WOKE_SOURCE) == KNIT__CLAIM_PARKED)
-            knit__batch_add(&ready, j->task);
+            knit__batch_add(ready, j->task);
     }
+}
+
+int64_t knit__scope_change_locked(struct knit__scope *s, int64_t change, struct knit__batch *ready)
+{
+    int64_t before = atomic_fetch_add_explicit(&s->left, change, memory_order_seq_cst);
+
+    if ((before & KNIT__LEFT_WAITED) && knit__left_open(before + change) == 0)
+        wake_waiters_locked(s, ready);
+    return before;
+}
+
+/* The last children of a waited-for scope, still counted: leave under the lock, so that there is
+ * one who finds nobody left. */
+static KNIT__NOINLINE void leave_locked(struct knit__scope *s, uint32_t n)
+{
+    struct knit__batch ready = {0};
+
+    knit__lock(&s->lock);
+    knit__scope_change_locked(s, -(int64_t)n * KNIT__LEFT_CHILD, &ready);
     knit__unlock(&s->lock); /* the last touch */
     knit__ready_batch(&ready);
+}
+
+/* Somebody waits for room: one by one, each may make some. */
+static KNIT__NOINLINE void leave_with_room(struct knit__scope *s, uint32_t n)
+{
+    while (n-- > 0)
+        knit__upcalls.leave(s);
 }
 
 void knit__scope_subtract(struct knit__scope *s, uint32_t n)
@@ -67,8 +88,12 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n)
     int64_t left = atomic_load_explicit(&s->left, memory_order_relaxed);
 
     do {
+        if (KNIT__UNLIKELY((left & KNIT__LEFT_ROOM) != 0)) {
+            leave_with_room(s, n);
+            return;
+        }
         if (KNIT__UNLIKELY(knit__left_low(left - change) == KNIT__LEFT_WAITED)) {
-            leave_locked(s, change);
+            leave_locked(s, n);
             return;
         }
         /* release: what the children did is visible to who sees them gone */
@@ -78,7 +103,7 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n)
 
 uint32_t knit__scope_pending(const struct knit__scope *s)
 {
-    int64_t open = knit__left_low(atomic_load_explicit(&s->left, memory_order_acquire)) >> 1;
+    int64_t open = knit__left_open(atomic_load_explicit(&s->left, memory_order_acquire));
 
     if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED)) {
         open += knit__plain_open(atomic_load_explicit(&s->plain, memory_order_relaxed));

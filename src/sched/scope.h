@@ -9,9 +9,9 @@
  * batched per worker. Scopes elsewhere in memory (heap, globals, stacks of plain threads) and
  * scopes that somebody else touched are *shared*: everything is counted in `left`.
  *
- * left holds two sums: the low half is 2 * (children not ended) + WAITED, the high half counts
- * submissions (a child's index). While private, the low half may be negative: ends are subtracted
- * there, starts are still in plain.
+ * left holds two sums: the low half is 4 * (children not ended) + ROOM + WAITED, the high half
+ * counts submissions (a child's index). While private, the low half may be negative: ends are
+ * subtracted there, starts are still in plain.
  *
  * From private to shared (knit__scope_share), once, by whoever needs it: under the lock set SHARED,
  * heavy barrier, then fold plain into left and remember the folded value. The owner stores plain
@@ -19,18 +19,22 @@
  * (Dekker; the barrier stands for the owner's missing fence). An owner that sees SHARED compares
  * its value with the folded one under the lock, and counts in left what was not folded.
  *
+ * ROOM: somebody waits for fewer children (a limit); then every end is the group floor's business
+ * (knit__upcalls.leave), which subtracts under the lock and clears ROOM there.
+ *
  * Joining. A child's end is one subtraction from left, its last touch of the scope, unless the
  * result would be exactly WAITED (no child, somebody waits): then, still counted, it takes the
  * lock, subtracts there, clears WAITED and wakes the waiters. WAITED is set under the lock, and
  * only cleared by that last child. A waiter that
  * sees no child and no WAITED *under the lock* may return and free the scope: nobody is on the way
- * to it. Without the lock that holds only while no one ever waited slowly (SHARED is set by the
- * first slow wait): then no child has ever had a reason to take the lock. */
+ * to it. Without the lock that holds only while no child has had a reason to take it: as long as no
+ * one waited slowly (that sets SHARED) or for room (KNIT__SCOPE_ROOM). */
 #ifndef KNIT_SCHED_SCOPE_H
 #define KNIT_SCHED_SCOPE_H
 
 #include "../core/ring.h"
 
+struct knit__batch;
 struct knit__task;
 struct knit__run;
 
@@ -44,13 +48,15 @@ enum {
     KNIT__SCOPE_SHARED = 1u << 0,  /* plain is folded; sticky */
     KNIT__SCOPE_SLOW_GO = 1u << 1, /* starting a child must look closer (limit, cancelled) */
     KNIT__SCOPE_SKIP = 1u << 2,    /* children that have not begun are not run */
+    KNIT__SCOPE_ROOM = 1u << 3,    /* ROOM was set once: a child may be in the lock; sticky */
+    KNIT__SCOPE_FOLDED = 1u << 4,  /* SHARED, and left tells how many children there are */
     KNIT__SCOPE_OWN_BIT = 8,       /* bits from here are the group floor's */
 };
 
 struct knit__scope {
     /* the stack the scope lies on, while private: spawned << 32 | ended inline */
     _Atomic uint64_t plain;
-    /* any thread, atomic: submissions << 32 + 2 * children + WAITED */
+    /* any thread, atomic: submissions << 32 + 4 * children + ROOM + WAITED */
     _Atomic int64_t left;
     /* any thread, atomic; set under the lock except at birth */
     _Atomic uint32_t flags;
@@ -69,7 +75,8 @@ struct knit__join {
     struct knit__task *task;
 };
 
-#define KNIT__LEFT_CHILD ((int64_t)2)
+#define KNIT__LEFT_CHILD ((int64_t)4)
+#define KNIT__LEFT_ROOM ((int64_t)2)
 #define KNIT__LEFT_WAITED ((int64_t)1)
 #define KNIT__LEFT_SUBMITTED ((int64_t)1 << 32)
 
@@ -84,6 +91,12 @@ static inline uint32_t knit__left_high(int64_t left)
     return (uint32_t)((uint64_t)(left - knit__left_low(left)) >> 32);
 }
 
+/* Children that `left` says are not ended; negative while others are in `plain`. */
+static inline int32_t knit__left_open(int64_t left)
+{
+    return knit__left_low(left) >> 2;
+}
+
 /* Children that `plain` says are not ended. */
 static inline int32_t knit__plain_open(uint64_t plain)
 {
@@ -95,6 +108,8 @@ struct knit__upcalls {
     /* A child ended with r, or (skipped) was never called. Called when r != 0 or the flags of
      * the run's record are not 0. Must not park. */
     void (*ended)(struct knit__run *run, int r, bool skipped);
+    /* A child leaves a scope with ROOM set: subtract it, under the lock. */
+    void (*leave)(struct knit__scope *s);
     /* The task t ends or changes its context: forget it in the context that watches it. */
     void (*unwatch)(struct knit__task *t);
 };
@@ -126,6 +141,9 @@ static inline bool knit__scope_store_plain(struct knit__scope *s, uint64_t plain
 }
 /* n children ended. The last touch of s unless somebody waits. */
 void knit__scope_subtract(struct knit__scope *s, uint32_t n);
+/* Change left, with the lock; at no child left, who waits for that goes into the batch. Returns what
+ * left was before. */
+int64_t knit__scope_change_locked(struct knit__scope *s, int64_t change, struct knit__batch *ready);
 /* Children not ended, at this moment. */
 uint32_t knit__scope_pending(const struct knit__scope *s);
 /* Submissions so far. */

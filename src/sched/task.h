@@ -31,6 +31,8 @@ struct knit__worker;
 /* In run.rec.flags: the second half of the run is valid, and there may be something in it to undo or
  * to hand on at the end. The bits below are the group floor's. */
 #define KNIT__RUN_TOUCHED (1u << 31)
+/* Its end is counted at once: somebody may wait for its place. */
+#define KNIT__RUN_PROMPT (1u << 30)
 
 /* One function being run. The second half is written at first need (knit__run_touch): most runs
  * have none. */

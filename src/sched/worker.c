@@ -87,13 +87,14 @@ static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run,
     knit__upcalls.ended(run, r, skipped);
 }
 
-/* Run one function on top of t's stack. fail: do not, settle it with this error. */
-static inline __attribute__((always_inline)) void run_rec(struct knit__task *t,
+/* Run one function on top of t's stack. fail: do not, settle it with this error. True: its end is
+ * to be counted at once. */
+static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
                                                           const struct knit__rec *rec, int fail)
 {
     struct knit__run run;
     struct knit__scope *s = KNIT__LOAD(rec->group);
-    bool skipped;
+    bool skipped, prompt = false;
     int r = fail;
 
     run.rec.fn = KNIT__LOAD(rec->fn);
@@ -109,9 +110,13 @@ static inline __attribute__((always_inline)) void run_rec(struct knit__task *t,
     t->run = &run;
     if (KNIT__LIKELY(!skipped && fail == 0))
         r = run.rec.fn(run.rec.arg);
-    if (KNIT__UNLIKELY(skipped || ((uint32_t)r | run.rec.flags) != 0))
-        end_slow(t, &run, r, skipped);
+    if (KNIT__UNLIKELY(skipped || ((uint32_t)r | run.rec.flags) != 0)) {
+        if (skipped || ((uint32_t)r | (run.rec.flags & ~KNIT__RUN_PROMPT)) != 0)
+            end_slow(t, &run, r, skipped);
+        prompt = (run.rec.flags & KNIT__RUN_PROMPT) != 0;
+    }
     t->run = run.up;
+    return prompt;
 }
 
 void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
@@ -120,7 +125,7 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
     int saved = *w->errno_at;
 
     *w->errno_at = 0;
-    run_rec(t, rec, 0);
+    (void)run_rec(t, rec, 0); /* the caller counts it at once */
     w = knit__worker_self();
     *w->errno_at = saved;
     bump(&w->tasks_run, 1);
@@ -130,12 +135,17 @@ static inline __attribute__((always_inline)) void
 run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__rec *rec, int fail)
 {
     struct knit__scope *s = rec->group;
+    struct knit__rec copy;
+    bool prompt;
 
-    if (KNIT__UNLIKELY(w->ended_scope != s))
+    if (KNIT__UNLIKELY(w->ended_scope != s)) {
+        copy = *rec; /* the flush may start a task, in the slot of this one */
+        rec = &copy;
         knit__flush_ended(w);
+    }
     sample_begin(w);
     *w->errno_at = 0; /* a task begins with its own */
-    run_rec(t, rec, fail);
+    prompt = run_rec(t, rec, fail);
 
     w = knit__worker_self();
     if (KNIT__UNLIKELY(w->sample_began != 0))
@@ -145,6 +155,8 @@ run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__r
         w->ended_scope = s;
     }
     w->ended_count++;
+    if (KNIT__UNLIKELY(prompt))
+        knit__flush_ended(w);
 }
 
 /* See to the invariant that the cache holds a stack while anything runs: 0 or -ENOMEM. What runs

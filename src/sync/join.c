@@ -16,6 +16,13 @@ static inline bool stack_left(const struct knit__task *t)
     return (uintptr_t)__builtin_frame_address(0) - lo > (hi - lo) / 2;
 }
 
+/* A child may be in the lock, or may yet come there. */
+static inline bool lock_is_used(const struct knit__scope *s)
+{
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) &
+            (KNIT__SCOPE_SHARED | KNIT__SCOPE_ROOM)) != 0;
+}
+
 static inline bool is_shared(const struct knit__scope *s)
 {
     return (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED) != 0;
@@ -27,8 +34,8 @@ static inline void count_inline_end(struct knit__scope *s, bool ours)
     if (ours && !is_shared(s)) {
         uint64_t plain = atomic_load_explicit(&s->plain, memory_order_relaxed);
 
-        if (KNIT__UNLIKELY((uint32_t)plain == UINT32_MAX)) /* begin again with the difference */
-            plain = ((uint64_t)(uint32_t)knit__plain_open(plain) << 32) - 1;
+        if (KNIT__UNLIKELY((uint32_t)plain == UINT32_MAX))
+            plain -= (uint64_t)1 << 32; /* where the carry goes */
         plain++;
         if (KNIT__LIKELY(knit__scope_store_plain(s, plain)))
             return;
@@ -41,7 +48,7 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     struct knit__worker *w = knit__worker_self();
     bool ours;
     uint64_t plain;
-    int32_t left;
+    int32_t open;
 
     if (!w)
         return false;
@@ -63,10 +70,10 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     if (w->ended_scope == s)
         knit__flush_ended(w);
     plain = atomic_load_explicit(&s->plain, memory_order_relaxed);
-    /* acquire pairs with the release in knit__scope_subtract; before the flags: a scope that is not
-     * shared now has had no waiter, so no child is on the way to its lock */
-    left = knit__left_low(atomic_load_explicit(&s->left, memory_order_acquire));
-    return knit__plain_open(plain) + left / (int32_t)KNIT__LEFT_CHILD == 0 && !is_shared(s);
+    /* acquire pairs with the release in knit__scope_subtract; before the flags: if nobody has waited
+     * until now, no child is on the way to the lock */
+    open = knit__left_open(atomic_load_explicit(&s->left, memory_order_acquire));
+    return knit__plain_open(plain) + open == 0 && !lock_is_used(s);
 }
 
 static void unlink_locked(struct knit__scope *s, struct knit__join *join)
@@ -88,7 +95,7 @@ static bool drained_locked(struct knit__scope *s)
     if (left & KNIT__LEFT_WAITED)
         return false; /* somebody waits already; at no children the last one is on its way */
     left = atomic_fetch_add_explicit(&s->left, KNIT__LEFT_WAITED, memory_order_acq_rel);
-    if (knit__left_low(left) != 0)
+    if (knit__left_open(left) != 0)
         return false;
     atomic_fetch_sub_explicit(&s->left, KNIT__LEFT_WAITED, memory_order_relaxed);
     return true;
