@@ -92,7 +92,8 @@ static void misbehaviour_2_the_limit_of_an_active_group_can_be_changed(void)
     for (int i = 0; i < 5; i++)
         CHECK_INT(knit_errgroup_go(&g, wait_at_gate, &gate), 0);
     CHECK_INT(knit_errgroup_set_limit(&g, 2), 0);
-    CHECK_INT(knit_errgroup_try_go(&g, wait_at_gate, &gate), 0);
+    CHECK_INT(knit_errgroup_try_go(&g, wait_at_gate, &gate), -EAGAIN);
+    CHECK_INT(knit_errgroup_set_limit(&g, 6), 0);
     CHECK_INT(knit_errgroup_try_go(&g, wait_at_gate, &gate), 0);
     CHECK_INT(knit_errgroup_try_go(&g, wait_at_gate, &gate), -EAGAIN);
     kt_gate_open(gate);
