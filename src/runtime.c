@@ -9,7 +9,7 @@
 #include "runtime.h"
 
 #include "group/group.h"
-#include "group/record.h"
+#include "group/extra.h"
 #include "sched/guest.h"
 #include "sched/idle.h"
 #include "sync/ctx.h"
@@ -100,7 +100,7 @@ static void stop_at_exit(void)
 {
     pthread_mutex_lock(&runtime.lock);
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
-        knit__records_stop();
+        knit__extras_stop();
         atomic_store_explicit(&runtime.started, false, memory_order_release);
     }
     pthread_mutex_unlock(&runtime.lock);
@@ -109,18 +109,18 @@ static void stop_at_exit(void)
 static void before_fork(void)
 {
     pthread_mutex_lock(&runtime.lock);
-    knit__records_fork(true);
+    knit__extras_lock();
 }
 
 static void after_fork_parent(void)
 {
-    knit__records_fork(false);
+    knit__extras_unlock();
     pthread_mutex_unlock(&runtime.lock);
 }
 
 static void after_fork_child(void)
 {
-    knit__records_fork(false);
+    knit__extras_unlock();
     if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
         knit__sched_abandon();
     atomic_store_explicit(&runtime.started, false, memory_order_relaxed);

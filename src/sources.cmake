@@ -38,6 +38,7 @@ set(KNIT_SOURCES
   sync/sleep.c
   sync/wait.c
   group/errgroup.c
+  group/extra.c
   group/limit.c
   group/prepare.c
   group/record.c

@@ -24,7 +24,7 @@ extern "C" {
 /* Caller's storage; {0} is a valid group; its content is private. A group must not be moved or
  * copied once it was used, and must not go away before knit_errgroup_wait or _close returned. */
 typedef struct knit_errgroup {
-    uint64_t knit__opaque[22];
+    uint64_t knit__opaque[10];
 } knit_errgroup;
 
 enum {

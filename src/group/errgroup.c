@@ -10,6 +10,7 @@
 #include "group.h"
 
 #include "../base/assert.h"
+#include "extra.h"
 #include "record.h"
 
 #include <errno.h>
@@ -17,11 +18,6 @@
 #include <string.h>
 
 /* ---- failing and ending ---- */
-
-static void count(_Atomic uint32_t *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
 
 /* An own context was made by prepare and is released under the lock only when no task is left: hold
  * it while cancelling. */
@@ -32,8 +28,8 @@ static void cancel_own_ctx(struct knit__group *g, int cause)
     if (!(knit__group_flags(g) & GROUP_INITED))
         return;
     knit__lock(&g->scope.lock);
-    if (g->scope.cancel)
-        ctx = knit_ctx_ref(knit__ctx_public(g->scope.cancel));
+    if (knit__group_ctx(g))
+        ctx = knit_ctx_ref(knit__ctx_public(knit__group_ctx(g)));
     knit__unlock(&g->scope.lock);
     knit_ctx_cancel(ctx, cause);
     knit_ctx_unref(ctx);
@@ -66,11 +62,11 @@ static void task_failed(struct knit__group *g, struct knit__run *run, int r)
     bool first;
 
     if (is_echo(g, run, r)) {
-        count(&g->echoes);
+        knit__extra_count(g, KNIT__COUNT_ECHO);
         return;
     }
     first = knit__group_set_error(g, r); /* before it can be seen in the counts */
-    count(&g->failed);
+    knit__extra_count(g, KNIT__COUNT_FAILED);
     if (first)
         run->rec.flags |= KNIT__REC_FIRST;
     knit__record_failure(g, run, r);
@@ -83,7 +79,7 @@ void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
     struct knit__group *g = run->rec.group;
 
     if (skipped)
-        count(&g->skipped);
+        knit__extra_count(g, KNIT__COUNT_SKIPPED);
     else if (r != 0)
         task_failed(g, run, r);
     if (knit__run_touched(run))
@@ -141,7 +137,10 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     g->limit = o->limit > 0 ? o->limit : 0;
     g->keep = o->keep_errors;
     g->name = o->name;
-    g->parent = o->ctx;
+    if (o->ctx) {
+        g->scope.cancel = knit__ctx_private(o->ctx);
+        flags |= GROUP_PARENT;
+    }
     if (o->timeout > 0) {
         int64_t now = knit__clock_now();
 
@@ -155,15 +154,14 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
 static int refuse(struct knit__group *g, int r)
 {
     if (r == -ECANCELED || r == -ETIMEDOUT) {
-        count(&g->refused);
-        count(&g->skipped);
+        knit__extra_count_outside(g, KNIT__COUNT_REFUSED);
     }
     return r;
 }
 
 int knit__group_ended(const struct knit__group *g)
 {
-    int err = knit__ctx_ended(g->scope.cancel);
+    int err = knit__ctx_ended(knit__group_ctx(g));
 
     if (err == 0 && (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED)))
         err = -ECANCELED;
@@ -209,11 +207,22 @@ static int start(struct knit__group *g, struct knit__task *t, struct knit__rec *
 static int fail_unstarted(struct knit__group *g, int r)
 {
     if (knit__group_set_error(g, r)) {
-        count(&g->failed);
+        knit__extra_count_outside(g, KNIT__COUNT_FAILED);
         if ((knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED)
             knit__group_end(g, r, false);
     }
     return r;
+}
+
+/* Somebody else has prepared the owner's group: say whose it is. */
+static void adopt_prepared(struct knit__group *g, struct knit__task *t)
+{
+    if (knit__group_up(g) || !t->run->rec.group || is_member(g, t))
+        return;
+    knit__lock(&g->scope.lock);
+    if (knit__group_is_prepared(g))
+        knit__group_set_up(g, t->run->rec.group);
+    knit__unlock(&g->scope.lock);
 }
 
 /* All that comes before starting: 0 counted, 1 done (queued), or why not. */
@@ -228,8 +237,8 @@ static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *
     r = knit__group_prepare(g, t, ours);
     if (r < 0)
         return fail_unstarted(g, r);
-    if (ours && !knit__group_up(g) && !is_member(g, t))
-        knit__group_set_up(g, t->run); /* somebody else prepared it */
+    if (ours)
+        adopt_prepared(g, t);
     if (!(knit__group_flags(g) & GROUP_LIMITED)) {
         count_child(g, ours, &rec->index);
         return 0;
@@ -303,7 +312,7 @@ static inline bool prepare_fast(struct knit__group *g, const struct knit__task *
         return false;
     }
     g->scope.cancel = run->ctx;
-    knit__group_set_up(g, run);
+    knit__group_set_up(g, run->rec.group);
     atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
     return true;
 }
@@ -428,7 +437,7 @@ static void join_limited(struct knit__group *g, struct knit__task *t)
     int r;
 
     knit__lock(&g->scope.lock);
-    ctx = knit_ctx_ref(knit__ctx_public(g->scope.cancel));
+    ctx = knit_ctx_ref(knit__ctx_public(knit__group_ctx(g)));
     knit__unlock(&g->scope.lock);
     r = knit__scope_join(t, &g->scope, KNIT__NEVER, knit__ctx_private(ctx));
     knit_ctx_unref(ctx);
@@ -542,16 +551,17 @@ knit_ctx *knit_errgroup_ctx(knit_errgroup *group)
 int knit_errgroup_stats(const knit_errgroup *group, knit_errgroup_counts *ret_counts)
 {
     const struct knit__group *g = knit__group_of(group);
+    uint32_t counts[KNIT__COUNTS];
 
     if (!g || !ret_counts || !knit__group_valid(g))
         return -EINVAL;
+    knit__extra_counts(g, counts);
     *ret_counts = (knit_errgroup_counts){
-        .submitted = knit__scope_submitted(&g->scope) +
-                     atomic_load_explicit(&g->refused, memory_order_relaxed),
+        .submitted = (size_t)knit__scope_submitted(&g->scope) + counts[KNIT__COUNT_REFUSED],
         .pending = knit__scope_pending(&g->scope),
-        .failed = atomic_load_explicit(&g->failed, memory_order_relaxed),
-        .echoes = atomic_load_explicit(&g->echoes, memory_order_relaxed),
-        .skipped = atomic_load_explicit(&g->skipped, memory_order_relaxed),
+        .failed = counts[KNIT__COUNT_FAILED],
+        .echoes = counts[KNIT__COUNT_ECHO],
+        .skipped = (size_t)counts[KNIT__COUNT_SKIPPED] + counts[KNIT__COUNT_REFUSED],
     };
     return 0;
 }

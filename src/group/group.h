@@ -8,7 +8,12 @@
  * Preparing: at its first use after birth or after a wait, a group takes the context its tasks will
  * run under. A {0} group takes the user's ambient one: borrowed where it is the base context of the
  * task on whose stack the group lies (which outlives it), else with a reference. A group that was
- * initialized makes a child of its own. */
+ * initialized makes a child of its own; what the user said about that (parent, name) lies in the
+ * group only while it is not prepared, and in the context else: so a group is 80 bytes, which
+ * compilers still zero with a few plain stores.
+ *
+ * What most groups never need (counts of failures, records, who waits for room) lies in a block of
+ * its own, taken at first need: extra.h. */
 #ifndef KNIT_GROUP_GROUP_H
 #define KNIT_GROUP_GROUP_H
 
@@ -32,32 +37,27 @@ enum {
     GROUP_CANCELED = 1u << (KNIT__SCOPE_OWN_BIT + 5),
     GROUP_CLOSED = 1u << (KNIT__SCOPE_OWN_BIT + 6),
     GROUP_BAD = 1u << (KNIT__SCOPE_OWN_BIT + 7), /* a KNIT_SCOPE with unusable options */
+    GROUP_PARENT = 1u << (KNIT__SCOPE_OWN_BIT + 8), /* the context's parent was given */
+    GROUP_EXTRA = 1u << (KNIT__SCOPE_OWN_BIT + 9),  /* extra is valid */
+    GROUP_NOT_ALL = 1u << (KNIT__SCOPE_OWN_BIT + 10), /* a task was skipped, or ended as an echo */
 };
 
 /* Values of scope.prepared: also tell a group from garbage. */
 enum { GROUP_NEW = 0, GROUP_PREPARING = 0x6b6e6974, GROUP_PREPARED = 0x4b4e4954 };
 
-struct knit__room;
+struct knit__extra;
 
 struct knit__group {
-    struct knit__scope scope; /* first */
+    struct knit__scope scope; /* first; unprepared: scope.cancel is the parent, see GROUP_PARENT */
+    union {
+        /* while prepared; for a group on a task's stack: the group its owner belongs to */
+        struct knit__group *_Atomic up;
+        const char *name; /* unprepared; NULL: none */
+    };
     _Atomic int limit; /* valid with GROUP_LIMITED; written under the lock */
-    _Atomic int first_error;
-    _Atomic uint32_t failed, echoes, skipped;
-    _Atomic uint32_t refused; /* of the skipped: never counted by the scope */
-    uint32_t keep;            /* error records to keep; 0: the default */
-    /* lock */
-    struct knit__room *room_first, *room_last;
-    struct knit__chunk *queue_first, *queue_last;
-    uint32_t queued; /* children in it */
-    /* records.c */
-    _Atomic uint64_t report;
-    /* set by prepare, for a group on a task's stack: the group its owner belongs to */
-    struct knit__group *_Atomic up;
-    /* set by init, then constant */
-    const char *name;
-    knit_ctx *parent;
-    int64_t deadline; /* 0: none */
+    uint32_t keep;     /* error records to keep; 0: the default. Set by init */
+    struct knit__extra *_Atomic extra;
+    int64_t deadline; /* 0: none. Set by init */
 };
 
 _Static_assert(sizeof(struct knit__group) <= sizeof(knit_errgroup), "the public type is storage");
@@ -74,9 +74,9 @@ static inline struct knit__group *knit__group_up(const struct knit__group *g)
     return atomic_load_explicit(&g->up, memory_order_relaxed);
 }
 
-static inline void knit__group_set_up(struct knit__group *g, const struct knit__run *run)
+static inline void knit__group_set_up(struct knit__group *g, struct knit__group *up)
 {
-    atomic_store_explicit(&g->up, run->rec.group, memory_order_relaxed);
+    atomic_store_explicit(&g->up, up, memory_order_relaxed);
 }
 
 /* Not garbage, as far as can be told. */
@@ -107,7 +107,7 @@ static inline void knit__group_share_locked(struct knit__group *g, const struct 
 
 static inline int knit__group_first_error(const struct knit__group *g)
 {
-    return atomic_load_explicit(&g->first_error, memory_order_acquire);
+    return atomic_load_explicit(&g->scope.error, memory_order_acquire);
 }
 
 /* True: code is the group's first error. */
@@ -115,13 +115,19 @@ static inline bool knit__group_set_error(struct knit__group *g, int code)
 {
     int none = 0;
 
-    return atomic_compare_exchange_strong_explicit(&g->first_error, &none, code,
+    return atomic_compare_exchange_strong_explicit(&g->scope.error, &none, code,
                                                    memory_order_acq_rel, memory_order_relaxed);
 }
 
 static inline bool knit__group_is_prepared(const struct knit__group *g)
 {
     return atomic_load_explicit(&g->scope.prepared, memory_order_acquire) == GROUP_PREPARED;
+}
+
+/* The context of the children; NULL: it never ends, or there is none yet. */
+static inline struct knit__cancel *knit__group_ctx(const struct knit__group *g)
+{
+    return knit__group_is_prepared(g) ? g->scope.cancel : NULL;
 }
 
 /* prepare.c */

@@ -8,7 +8,7 @@
  *
  * The owner of a private scope waits privately: parked, it leaves its count alone, and whoever
  * admits it counts for it, under the lock. All other callers share the scope first. */
-#include "group.h"
+#include "extra.h"
 
 #include "../sync/wait.h"
 
@@ -68,48 +68,53 @@ static uint32_t count_locked(struct knit__group *g)
 /* With ROOM set and the lock held; `leaving` children are about to be subtracted. */
 static bool has_room_locked(const struct knit__group *g, uint32_t leaving)
 {
-    return (int64_t)knit__scope_pending(&g->scope) - g->queued - leaving < limit_of(g);
+    const struct knit__extra *x = knit__extra_of(g);
+    int64_t queued = x ? x->queued : 0;
+
+    return (int64_t)knit__scope_pending(&g->scope) - queued - leaving < limit_of(g);
 }
 
 static bool nobody_waits_locked(const struct knit__group *g)
 {
-    return !g->queue_first && !g->room_first;
+    const struct knit__extra *x = knit__extra_of(g);
+
+    return !x || (!x->queue_first && !x->room_first);
 }
 
 /* ---- the queue of members' tasks; lock held ---- */
 
-static int queue_put_locked(struct knit__group *g, const struct knit__rec *rec)
+static int queue_put_locked(struct knit__extra *x, const struct knit__rec *rec)
 {
-    struct knit__chunk *c = g->queue_last;
+    struct knit__chunk *c = x->queue_last;
 
     if (!c || c->end == KNIT__CHUNK_CAPACITY) {
         c = knit__chunk_get();
         if (!c)
             return -ENOMEM;
         c->next = NULL;
-        if (g->queue_last)
-            g->queue_last->next = c;
+        if (x->queue_last)
+            x->queue_last->next = c;
         else
-            g->queue_first = c;
-        g->queue_last = c;
+            x->queue_first = c;
+        x->queue_last = c;
     }
     c->recs[c->end++] = *rec;
-    g->queued++;
+    x->queued++;
     return 0;
 }
 
-static bool queue_get_locked(struct knit__group *g, struct knit__rec *ret_rec)
+static bool queue_get_locked(struct knit__extra *x, struct knit__rec *ret_rec)
 {
-    struct knit__chunk *c = g->queue_first;
+    struct knit__chunk *c = x->queue_first;
 
     if (!c)
         return false;
     *ret_rec = c->recs[c->begin++];
-    g->queued--;
+    x->queued--;
     if (c->begin == c->end) {
-        g->queue_first = c->next;
-        if (!g->queue_first)
-            g->queue_last = NULL;
+        x->queue_first = c->next;
+        if (!x->queue_first)
+            x->queue_last = NULL;
         knit__chunk_put(c);
     }
     return true;
@@ -118,16 +123,16 @@ static bool queue_get_locked(struct knit__group *g, struct knit__rec *ret_rec)
 /* ---- handing out ---- */
 
 /* The first caller that still waits, claimed; NULL: there is none. lock held. */
-static struct knit__room *claim_caller_locked(struct knit__group *g, struct knit__batch *ready)
+static struct knit__room *claim_caller_locked(struct knit__extra *x, struct knit__batch *ready)
 {
     struct knit__room *room;
 
-    while ((room = g->room_first) != NULL) {
+    while ((room = x->room_first) != NULL) {
         enum knit__claim claim = knit__wait_claim(room->task, WOKE_ADMITTED);
 
-        g->room_first = room->next;
-        if (!g->room_first)
-            g->room_last = NULL;
+        x->room_first = room->next;
+        if (!x->room_first)
+            x->room_last = NULL;
         if (claim == KNIT__CLAIM_PARKED)
             knit__batch_add(ready, room->task);
         if (claim != KNIT__CLAIM_LOST)
@@ -155,12 +160,13 @@ struct handed {
 static void hand_out_locked(struct knit__group *g, uint32_t leaving, struct handed *h)
 {
     int64_t change = -(int64_t)leaving * KNIT__LEFT_CHILD, before;
+    struct knit__extra *x = knit__extra_of(g);
     struct knit__room *room = NULL;
 
     if (!nobody_waits_locked(g) && has_room_locked(g, leaving)) {
-        h->queued = queue_get_locked(g, &h->rec);
+        h->queued = queue_get_locked(x, &h->rec);
         if (!h->queued)
-            room = claim_caller_locked(g, &h->ready);
+            room = claim_caller_locked(x, &h->ready);
         h->any = h->queued || room;
     }
     if (room && is_shared(g))
@@ -217,28 +223,23 @@ static void hand_out(struct knit__group *g)
     } while (h.any);
 }
 
-void knit__group_purge(struct knit__group *g)
+/* Turn away the callers; lock held. */
+static void empty_room_locked(struct knit__extra *x, struct knit__batch *ready)
 {
-    struct knit__batch ready = {0};
-    struct knit__chunk *c;
-
-    knit__lock(&g->scope.lock);
-    while (g->room_first) {
-        struct knit__room *room = g->room_first;
+    while (x->room_first) {
+        struct knit__room *room = x->room_first;
         struct knit__task *t = room->task;
 
-        g->room_first = room->next;
+        x->room_first = room->next;
         if (knit__wait_claim(t, WOKE_TURNED_AWAY) == KNIT__CLAIM_PARKED)
-            knit__batch_add(&ready, t);
+            knit__batch_add(ready, t);
     }
-    g->room_last = NULL;
-    c = g->queue_first;
-    g->queue_first = g->queue_last = NULL;
-    g->queued = 0;
-    clear_room_locked(g);
-    knit__unlock(&g->scope.lock);
+    x->room_last = NULL;
+}
 
-    knit__ready_batch(&ready);
+/* Settle the tasks of a queue that was taken over: each counts, so g lives to the last. */
+static void skip_queued(struct knit__group *g, struct knit__chunk *c)
+{
     while (c) {
         struct knit__chunk *next = c->next;
 
@@ -249,40 +250,62 @@ void knit__group_purge(struct knit__group *g)
     }
 }
 
+void knit__group_purge(struct knit__group *g)
+{
+    struct knit__batch ready = {0};
+    struct knit__chunk *c = NULL;
+    struct knit__extra *x;
+
+    knit__lock(&g->scope.lock);
+    x = knit__extra_of(g);
+    if (x) {
+        empty_room_locked(x, &ready);
+        c = x->queue_first;
+        x->queue_first = x->queue_last = NULL;
+        x->queued = 0;
+        clear_room_locked(g);
+    }
+    knit__unlock(&g->scope.lock);
+    knit__ready_batch(&ready);
+    skip_queued(g, c);
+}
+
 /* ---- asking for room ---- */
 
 static void leave_room_locked(struct knit__group *g, struct knit__room *room)
 {
+    struct knit__extra *x = knit__extra_of(g);
     struct knit__room *before = NULL;
 
-    for (struct knit__room *at = g->room_first; at; before = at, at = at->next) {
+    for (struct knit__room *at = x ? x->room_first : NULL; at; before = at, at = at->next) {
         if (at != room)
             continue;
         if (before)
             before->next = at->next;
         else
-            g->room_first = at->next;
-        if (g->room_last == room)
-            g->room_last = before;
+            x->room_first = at->next;
+        if (x->room_last == room)
+            x->room_last = before;
         break;
     }
     clear_room_locked(g);
 }
 
 /* Wait for a place, counted; the lock is held and released. */
-static int wait_for_room(struct knit__group *g, struct knit__task *t, struct knit__rec *rec)
+static int wait_for_room(struct knit__group *g, struct knit__extra *x, struct knit__task *t,
+                         struct knit__rec *rec)
 {
     struct knit__room room = {.task = t};
     struct knit__alarm alarm = {.task = t, .reason = WOKE_TURNED_AWAY};
-    knit_ctx *ctx = knit_ctx_ref(knit__ctx_public(g->scope.cancel));
+    knit_ctx *ctx = knit_ctx_ref(knit__ctx_public(knit__group_ctx(g)));
     uint32_t word;
     int err;
 
-    if (g->room_last)
-        g->room_last->next = &room;
+    if (x->room_last)
+        x->room_last->next = &room;
     else
-        g->room_first = &room;
-    g->room_last = &room;
+        x->room_first = &room;
+    x->room_last = &room;
     knit__wait_arm(t, t->run->ctx != NULL);
     knit__unlock(&g->scope.lock);
 
@@ -306,12 +329,12 @@ static int wait_for_room(struct knit__group *g, struct knit__task *t, struct kni
 }
 
 /* The lock is held and released. */
-static int queue_task(struct knit__group *g, struct knit__rec *rec)
+static int queue_task(struct knit__group *g, struct knit__extra *x, struct knit__rec *rec)
 {
-    int r = queue_put_locked(g, rec);
+    int r = queue_put_locked(x, rec);
 
     if (r == 0)
-        g->queue_last->recs[g->queue_last->end - 1].index = knit__scope_enter_shared(&g->scope);
+        x->queue_last->recs[x->queue_last->end - 1].index = knit__scope_enter_shared(&g->scope);
     else
         clear_room_locked(g);
     knit__unlock(&g->scope.lock);
@@ -334,6 +357,7 @@ static bool announce_locked(struct knit__group *g, struct knit__rec *rec)
 int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
                       enum knit__admit how)
 {
+    struct knit__extra *x = NULL;
     int r;
 
     rec->flags |= KNIT__RUN_PROMPT;
@@ -352,10 +376,10 @@ int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__
         knit__unlock(&g->scope.lock);
         return 0;
     }
-    if (r == 0 && how == KNIT__ADMIT_QUEUE)
-        return queue_task(g, rec);
-    if (r == 0 && how == KNIT__ADMIT_WAIT)
-        return wait_for_room(g, t, rec);
+    if (r == 0 && how != KNIT__ADMIT_TRY && !(x = knit__extra_get(g)))
+        r = -ENOMEM;
+    if (x)
+        return how == KNIT__ADMIT_QUEUE ? queue_task(g, x, rec) : wait_for_room(g, x, t, rec);
     clear_room_locked(g);
     knit__unlock(&g->scope.lock);
     return r < 0 ? r : -EAGAIN;

@@ -1,16 +1,17 @@
 /* Preparing a group at its first use, and settling it when no task is left. What that means is in
  * group.h; the race between an owner that prepares without a lock and everybody else is the same as
  * with the plain counter (sched/scope.h). */
-#include "group.h"
+#include "extra.h"
 
 #include <errno.h>
 
 static int make_own_ctx(struct knit__group *g, struct knit__run *run)
 {
-    knit_ctx *parent = g->parent ? g->parent : knit__ctx_public(run->ctx), *ctx;
+    bool given = (knit__group_flags(g) & GROUP_PARENT) != 0;
+    knit_ctx *parent = knit__ctx_public(given ? g->scope.cancel : run->ctx), *ctx;
     int r;
 
-    r = knit_ctx_with_deadline(parent, g->deadline ? g->deadline : KNIT__NEVER, &ctx);
+    r = knit__ctx_for_group(parent, g->deadline ? g->deadline : KNIT__NEVER, g->name, &ctx);
     if (r < 0)
         return r;
     g->scope.cancel = knit__ctx_private(ctx);
@@ -34,8 +35,8 @@ static int take_ctx(struct knit__group *g, struct knit__task *t, bool ours)
         knit_ctx_ref(knit__ctx_public(run->ctx));
         knit__group_set(g, GROUP_CTX_REF);
     }
-    if (r == 0 && ours)
-        knit__group_set_up(g, run);
+    if (r == 0)
+        knit__group_set_up(g, ours ? run->rec.group : NULL);
     return r;
 }
 
@@ -96,9 +97,8 @@ int knit__group_prepare(struct knit__group *g, struct knit__task *t, bool ours)
 static void settle_outcome(struct knit__group *g)
 {
     uint32_t flags = knit__group_flags(g);
-    bool all_ran = atomic_load_explicit(&g->skipped, memory_order_relaxed) == 0 &&
-                   atomic_load_explicit(&g->echoes, memory_order_relaxed) == 0;
-    int err = knit__ctx_ended(g->scope.cancel);
+    bool all_ran = (flags & GROUP_NOT_ALL) == 0;
+    int err = knit__ctx_ended(knit__group_ctx(g));
 
     if (err == 0 || (flags & GROUP_CLOSED))
         return;
@@ -107,16 +107,32 @@ static void settle_outcome(struct knit__group *g)
     knit__group_set_error(g, err);
 }
 
+/* The group is not prepared any more: what the context knew for it. */
+static void take_back_options(struct knit__group *g, const struct knit__cancel *cancel,
+                              uint32_t flags)
+{
+    const knit_ctx *ctx = (const knit_ctx *)(const void *)cancel;
+    bool own = (flags & GROUP_INITED) != 0;
+
+    g->name = own ? knit__ctx_name(ctx) : NULL;
+    g->scope.cancel = own && (flags & GROUP_PARENT) ? knit__ctx_private(knit__ctx_parent(ctx)) : NULL;
+}
+
 /* No task is left: give the context back, so that a group that is only waited for leaks nothing.
  * The next use prepares anew. Returns what is to be dropped after unlocking. */
 static struct knit__cancel *release_ctx_locked(struct knit__group *g)
 {
+    uint32_t flags = knit__group_flags(g), prepared;
     struct knit__cancel *ctx = NULL;
 
-    if (knit__scope_pending(&g->scope) != 0 || g->scope.waiters ||
-        atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) != GROUP_PREPARED)
+    if (knit__scope_pending(&g->scope) != 0 || g->scope.waiters)
         return NULL;
-    if (knit__group_flags(g) & (GROUP_INITED | GROUP_CTX_REF))
+    prepared = atomic_load_explicit(&g->scope.prepared, memory_order_relaxed);
+    if (prepared == GROUP_NEW)
+        knit__extra_release(g); /* a go that counts itself now prepares first, and that takes the lock */
+    if (prepared != GROUP_PREPARED)
+        return NULL;
+    if (flags & (GROUP_INITED | GROUP_CTX_REF))
         ctx = g->scope.cancel;
     /* seq_cst: unprepared before the second look at the count, against a go that counts itself and
      * then looks whether it is prepared */
@@ -126,7 +142,8 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
         atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_seq_cst);
         return NULL;
     }
-    g->scope.cancel = NULL;
+    knit__extra_release(g);
+    take_back_options(g, ctx, flags);
     atomic_fetch_and_explicit(&g->scope.flags, ~(uint32_t)GROUP_CTX_REF, memory_order_seq_cst);
     return ctx;
 }

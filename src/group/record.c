@@ -1,13 +1,15 @@
 /* The reports behind knit_errgroup_error and knit_errgroup_format, and knit_error's texts. */
 #include "record.h"
 
+#include "extra.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TABLE = 1024, KEEP_DEFAULT = 16, TEXT_MAX = 4096, DEPTH_MAX = 64 };
+enum { KEEP_DEFAULT = 16, TEXT_MAX = 4096, DEPTH_MAX = 64 };
 
 struct knit__note {
     int code;
@@ -34,15 +36,6 @@ struct nested {
     struct knit__report *report;
     int code;
 };
-
-static struct {
-    struct knit__lock lock;
-    uint32_t next; /* slot to recycle next */
-    struct {
-        uint32_t generation;
-        struct knit__report *report;
-    } slots[TABLE];
-} table;
 
 /* ---- texts ---- */
 
@@ -84,16 +77,14 @@ int knit_error(int code, const char *fmt, ...)
 
 /* ---- reports; the table's lock is held ---- */
 
-static void report_unref_locked(struct knit__report *report);
-
 static void record_free_locked(struct record *rec)
 {
-    report_unref_locked(rec->causes);
+    knit__report_unref_locked(rec->causes);
     knit__note_free(rec->note);
     free(rec);
 }
 
-static void report_unref_locked(struct knit__report *report)
+void knit__report_unref_locked(struct knit__report *report)
 {
     if (!report || --report->refs != 0)
         return;
@@ -108,34 +99,22 @@ static void report_unref_locked(struct knit__report *report)
 
 static struct knit__report *lookup_locked(const struct knit__group *g)
 {
-    uint64_t id = atomic_load_explicit(&g->report, memory_order_relaxed);
-    uint32_t slot = (uint32_t)id % TABLE, generation = (uint32_t)(id >> 32);
+    const struct knit__extra *x = knit__extra_find_locked(g);
 
-    if (id == 0 || table.slots[slot].generation != generation)
-        return NULL;
-    return table.slots[slot].report;
+    return x ? x->report : NULL;
 }
 
-/* The report of g, made if need be; NULL: no memory. */
-static struct knit__report *report_of_locked(struct knit__group *g)
+/* The report of a group with a pinned block, made if need be; NULL: no memory. */
+static struct knit__report *report_of_locked(struct knit__extra *x)
 {
-    struct knit__report *report = lookup_locked(g);
-    uint32_t slot;
-
-    if (report)
-        return report;
-    report = calloc(1, sizeof *report);
-    if (!report)
+    if (!x)
         return NULL;
-    report->refs = 1; /* the table's */
-    slot = table.next++ % TABLE;
-    report_unref_locked(table.slots[slot].report);
-    if (++table.slots[slot].generation == 0)
-        table.slots[slot].generation = 1;
-    table.slots[slot].report = report;
-    atomic_store_explicit(&g->report, (uint64_t)table.slots[slot].generation << 32 | slot,
-                          memory_order_relaxed);
-    return report;
+    if (!x->report) {
+        x->report = calloc(1, sizeof *x->report);
+        if (x->report)
+            x->report->refs = 1; /* the block's */
+    }
+    return x->report;
 }
 
 /* ---- recording ---- */
@@ -221,12 +200,14 @@ void knit__record_failure(struct knit__group *g, struct knit__run *run, int code
     uint32_t keep = g->keep ? g->keep : KEEP_DEFAULT;
     bool is_first = run->rec.flags & KNIT__REC_FIRST;
     struct knit__report *report;
+    struct knit__extra *x;
     struct record *rec;
 
     knit__run_touch(run);
     rec = record_new(run, code);
-    knit__lock(&table.lock);
-    report = rec ? report_of_locked(g) : NULL;
+    x = knit__extra_get(g);
+    knit__extras_lock();
+    report = rec ? report_of_locked(x) : NULL;
     if (report && report->kept >= keep && is_first)
         drop_last_locked(report);
     if (report && report->kept < keep) {
@@ -234,7 +215,7 @@ void knit__record_failure(struct knit__group *g, struct knit__run *run, int code
         insert_locked(report, rec, is_first);
         rec = NULL;
     }
-    knit__unlock(&table.lock);
+    knit__extras_unlock();
     free(rec);
     knit__record_drop(run);
 }
@@ -248,9 +229,9 @@ void knit__record_drop(struct knit__run *run)
     run->nested = NULL;
     if (!nested)
         return;
-    knit__lock(&table.lock);
-    report_unref_locked(nested->report);
-    knit__unlock(&table.lock);
+    knit__extras_lock();
+    knit__report_unref_locked(nested->report);
+    knit__extras_unlock();
     free(nested);
 }
 
@@ -259,39 +240,21 @@ void knit__record_nest(struct knit__run *run, struct knit__group *g, int code)
     struct knit__report *report;
     struct nested *nested;
 
-    if (!run->rec.group || atomic_load_explicit(&g->report, memory_order_relaxed) == 0)
+    if (!run->rec.group || !atomic_load_explicit(&g->extra, memory_order_relaxed))
         return;
     knit__run_touch(run);
     nested = run->nested ? run->nested : calloc(1, sizeof *nested);
     if (!nested)
         return;
     run->nested = nested;
-    knit__lock(&table.lock);
+    knit__extras_lock();
     report = lookup_locked(g);
     if (report)
         report->refs++;
-    report_unref_locked(nested->report);
+    knit__report_unref_locked(nested->report);
     nested->report = report;
     nested->code = report ? code : 0;
-    knit__unlock(&table.lock);
-}
-
-void knit__records_stop(void)
-{
-    knit__lock(&table.lock);
-    for (uint32_t i = 0; i < TABLE; i++) {
-        report_unref_locked(table.slots[i].report);
-        table.slots[i].report = NULL;
-    }
-    knit__unlock(&table.lock);
-}
-
-void knit__records_fork(bool hold)
-{
-    if (hold)
-        knit__lock(&table.lock);
-    else
-        knit__unlock(&table.lock);
+    knit__extras_unlock();
 }
 
 /* ---- reading ---- */
@@ -304,7 +267,7 @@ int knit_errgroup_error(const knit_errgroup *group, size_t i, knit_error_record 
 
     if (!g || !ret_record || !knit__group_valid(g))
         return -EINVAL;
-    knit__lock(&table.lock);
+    knit__extras_lock();
     report = lookup_locked(g);
     if (report)
         rec = report->first;
@@ -312,7 +275,7 @@ int knit_errgroup_error(const knit_errgroup *group, size_t i, knit_error_record 
         rec = rec->next;
     if (rec)
         *ret_record = rec->view;
-    knit__unlock(&table.lock);
+    knit__extras_unlock();
     return rec ? 0 : -ENOENT;
 }
 
@@ -363,10 +326,10 @@ int knit_errgroup_format(const knit_errgroup *group, char *buffer, size_t size)
         return -EINVAL;
     if (size > 0)
         buffer[0] = 0;
-    knit__lock(&table.lock);
+    knit__extras_lock();
     report = lookup_locked(g);
     if (report)
         out_report(&o, report, 0);
-    knit__unlock(&table.lock);
+    knit__extras_unlock();
     return o.length > INT32_MAX ? INT32_MAX : (int)o.length;
 }

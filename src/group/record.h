@@ -1,10 +1,8 @@
-/* Error records: what went wrong, kept apart from the group.
+/* Error records: what went wrong.
  *
  * A report is the list of records of one group, reference counted: its group holds one reference
- * through a slot of a global table, a task that waited for a nested group and a record that passed
- * its error on hold theirs. A group names its report by slot and generation, so that the table may
- * recycle the oldest one: groups that were never closed cost bounded memory. All under one lock:
- * errors are rare. */
+ * through its extra block, a task that waited for a nested group and a record that passed its error
+ * on hold theirs. All under the lock of extra.h: errors are rare. */
 #ifndef KNIT_GROUP_RECORD_H
 #define KNIT_GROUP_RECORD_H
 
@@ -23,9 +21,7 @@ void knit__record_drop(struct knit__run *run);
 /* The waiting task may pass this group's error on: its run refers to the report. */
 void knit__record_nest(struct knit__run *run, struct knit__group *g, int code);
 
-/* Exit: free everything. */
-void knit__records_stop(void);
-/* Around a fork: hold (true) or release the lock. */
-void knit__records_fork(bool hold);
+/* With the table's lock of extra.h; NULL: nothing. */
+void knit__report_unref_locked(struct knit__report *report);
 
 #endif

@@ -3,8 +3,15 @@
 
 #include "park.h"
 
+/* Whether the sum of the two counters is odd. */
+static bool is_odd(uint64_t plain)
+{
+    return ((plain >> 32 ^ plain) & 1) != 0;
+}
+
 void knit__scope_share_locked(struct knit__scope *s, bool owner)
 {
+    uint32_t folded = KNIT__SCOPE_FOLDED;
     uint64_t plain;
     int64_t open;
 
@@ -15,13 +22,14 @@ void knit__scope_share_locked(struct knit__scope *s, bool owner)
     if (!owner)
         knit__heavy_barrier();
     plain = atomic_load_explicit(&s->plain, memory_order_seq_cst);
-    s->folded = plain;
     open = knit__plain_open(plain);
     atomic_fetch_add_explicit(&s->left,
                               (int64_t)(plain & ~(uint64_t)0xffffffffu) + open * KNIT__LEFT_CHILD,
                               memory_order_acq_rel);
-    /* release: who sees the flag sees the sum */
-    atomic_fetch_or_explicit(&s->flags, KNIT__SCOPE_FOLDED, memory_order_release);
+    if (is_odd(plain))
+        folded |= KNIT__SCOPE_ODD;
+    /* release: who sees FOLDED sees the sum */
+    atomic_fetch_or_explicit(&s->flags, folded, memory_order_release);
 }
 
 bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain)
@@ -29,7 +37,8 @@ bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain)
     bool missed;
 
     knit__lock(&s->lock);
-    missed = s->folded != plain;
+    missed = is_odd(plain) != ((atomic_load_explicit(&s->flags, memory_order_relaxed) &
+                                KNIT__SCOPE_ODD) != 0);
     knit__unlock(&s->lock);
     return missed;
 }

@@ -14,10 +14,11 @@
  * subtracted there, starts are still in plain.
  *
  * From private to shared (knit__scope_share), once, by whoever needs it: under the lock set SHARED,
- * heavy barrier, then fold plain into left and remember the folded value. The owner stores plain
- * first and looks at the flags after it: either it sees SHARED, or the other side sees its store
- * (Dekker; the barrier stands for the owner's missing fence). An owner that sees SHARED compares
- * its value with the folded one under the lock, and counts in left what was not folded.
+ * heavy barrier, then fold plain into left. The owner stores plain first and looks at the flags
+ * after it: either it sees SHARED, or the other side sees its store (Dekker; the barrier stands for
+ * the owner's missing fence). An owner that sees SHARED asks under the lock whether its store was
+ * folded, and counts in left what was not. One bit tells: every store of plain changes one of its
+ * two counters by one, and the folded value is the new one or the one before.
  *
  * ROOM: somebody waits for fewer children (a limit); then every end is the group floor's business
  * (knit__upcalls.leave), which subtracts under the lock and clears ROOM there.
@@ -50,6 +51,7 @@ enum {
     KNIT__SCOPE_SKIP = 1u << 2,    /* children that have not begun are not run */
     KNIT__SCOPE_ROOM = 1u << 3,    /* ROOM was set once: a child may be in the lock; sticky */
     KNIT__SCOPE_FOLDED = 1u << 4,  /* SHARED, and left tells how many children there are */
+    KNIT__SCOPE_ODD = 1u << 5,     /* the folded counters had an odd sum */
     KNIT__SCOPE_OWN_BIT = 8,       /* bits from here are the group floor's */
 };
 
@@ -63,10 +65,10 @@ struct knit__scope {
     /* 0, PREPARING, PREPARED; see group/errgroup.c */
     _Atomic uint32_t prepared;
     struct knit__lock lock; /* the rest, once shared */
-    uint32_t unused;
-    struct knit__cancel *cancel; /* context of the children; NULL: never ends. Set by prepare */
+    _Atomic int error;      /* the group floor's */
+    /* while prepared: context of the children; NULL: it never ends. Else the group floor's. */
+    struct knit__cancel *cancel;
     struct knit__join *waiters;
-    uint64_t folded; /* value of plain when it was folded */
 };
 
 /* A waiter in a scope's list; lives on its stack. */

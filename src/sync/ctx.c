@@ -32,6 +32,7 @@ struct knit_ctx {
     int64_t deadline; /* the one that will end it, own or inherited */
     const void *key;
     void *value;
+    const char *name; /* of the group it belongs to, or NULL */
     /* lock */
     struct knit__lock lock;
     _Atomic int cause; /* written before err */
@@ -339,6 +340,25 @@ int knit_ctx_with_cancel(knit_ctx *parent, knit_ctx **ret_ctx)
 int knit_ctx_with_deadline(knit_ctx *parent, knit_time deadline, knit_ctx **ret_ctx)
 {
     return ctx_make(parent, false, deadline, ret_ctx);
+}
+
+int knit__ctx_for_group(knit_ctx *parent, int64_t deadline, const char *name, knit_ctx **ret_ctx)
+{
+    int r = ctx_make(parent, false, deadline, ret_ctx);
+
+    if (r == 0)
+        (*ret_ctx)->name = name;
+    return r;
+}
+
+const char *knit__ctx_name(const knit_ctx *ctx)
+{
+    return ctx->name;
+}
+
+knit_ctx *knit__ctx_parent(const knit_ctx *ctx)
+{
+    return ctx->parent;
 }
 
 /* now + d, without overflow. */

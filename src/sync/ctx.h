@@ -27,6 +27,11 @@ struct knit__alarm {
 void knit__alarm_set(struct knit__alarm *alarm, knit_ctx *ctx);
 void knit__alarm_clear(struct knit__alarm *alarm);
 
+/* A context for a group: named, kept while it lives. deadline: KNIT__NEVER, or when it ends. */
+int knit__ctx_for_group(knit_ctx *parent, int64_t deadline, const char *name, knit_ctx **ret_ctx);
+const char *knit__ctx_name(const knit_ctx *ctx);
+knit_ctx *knit__ctx_parent(const knit_ctx *ctx);
+
 /* The public view: NULL stands for the background context inside. */
 static inline knit_ctx *knit__ctx_public(struct knit__cancel *ctx)
 {
