@@ -317,17 +317,34 @@ static inline bool prepare_fast(struct knit__group *g, const struct knit__task *
     return true;
 }
 
-/* The owner's own stack, nothing that needs a closer look: hand over the record. */
-static inline int push(struct knit__worker *w, struct knit__group *g, knit_fn *fn, void *arg,
-                       const knit_site *site, uint32_t rec_flags, bool try)
+/* The group became shared while push counted the child. */
+static KNIT__COLD int push_raced(struct knit__group *g, knit_fn *fn, void *arg,
+                                 const knit_site *site, uint32_t rec_flags, bool try)
 {
-    struct knit__rec *slot = knit__ring_slot(&w->ring);
-    uint32_t index, length;
+    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+    struct knit__rec rec = {fn, arg, g, site, (uint32_t)(plain >> 32) - 1, rec_flags};
 
-    /* the second: shared meanwhile, and not counted */
-    if (KNIT__UNLIKELY(!slot) || KNIT__UNLIKELY(!count_private(g, &index)))
+    if (knit__scope_fold_missed(&g->scope, plain))
+        return go_slow(g, &rec, try); /* it is not counted */
+    return start(g, knit__task_self(), &rec, true);
+}
+
+/* The owner's own stack, nothing that needs a closer look: count and hand over the record. Calls
+ * nothing but in its last step, so that no register needs to be saved. */
+static inline __attribute__((always_inline)) int push(struct knit__worker *w,
+                                                      struct knit__group *g, knit_fn *fn, void *arg,
+                                                      const knit_site *site, uint32_t rec_flags,
+                                                      bool try)
+{
+    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+    struct knit__rec *slot = knit__ring_slot(&w->ring);
+    uint32_t length;
+
+    if (KNIT__UNLIKELY(!slot))
         return go_checked(g, fn, arg, site, rec_flags, try);
-    *slot = (struct knit__rec){fn, arg, g, site, index, rec_flags};
+    if (KNIT__UNLIKELY(!knit__scope_try_plain(&g->scope, plain + ((uint64_t)1 << 32))))
+        return push_raced(g, fn, arg, site, rec_flags, try);
+    *slot = (struct knit__rec){fn, arg, g, site, (uint32_t)(plain >> 32), rec_flags};
     knit__ring_push(&w->ring);
     length = knit__ring_len(&w->ring);
     if (KNIT__UNLIKELY(--w->check_in == 0 || length > w->wake_at))

@@ -126,9 +126,9 @@ uint32_t knit__scope_enter_shared(struct knit__scope *s);
  * then must be counted in left. */
 KNIT__COLD bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain);
 
-/* Owner: store a new value of plain; true: it counts. False: the scope has become shared and the
- * fold missed it. */
-static inline bool knit__scope_store_plain(struct knit__scope *s, uint64_t plain)
+/* Owner: store a new value of plain; true: it counts. False: the scope is shared, and the fold may
+ * have missed it (knit__scope_fold_missed). */
+static inline bool knit__scope_try_plain(struct knit__scope *s, uint64_t plain)
 {
     if (KNIT__LIKELY(knit__asymmetric)) {
         atomic_store_explicit(&s->plain, plain, memory_order_relaxed);
@@ -136,10 +136,14 @@ static inline bool knit__scope_store_plain(struct knit__scope *s, uint64_t plain
     } else {
         (void)atomic_exchange_explicit(&s->plain, plain, memory_order_seq_cst);
     }
-    if (KNIT__LIKELY((atomic_load_explicit(&s->flags, memory_order_seq_cst) & KNIT__SCOPE_SHARED) ==
-                     0))
-        return true;
-    return !knit__scope_fold_missed(s, plain);
+    return KNIT__LIKELY((atomic_load_explicit(&s->flags, memory_order_seq_cst) &
+                         KNIT__SCOPE_SHARED) == 0);
+}
+
+/* The same; false: the fold has missed it. */
+static inline bool knit__scope_store_plain(struct knit__scope *s, uint64_t plain)
+{
+    return knit__scope_try_plain(s, plain) || !knit__scope_fold_missed(s, plain);
 }
 /* n children ended. The last touch of s unless somebody waits. */
 void knit__scope_subtract(struct knit__scope *s, uint32_t n);

@@ -17,6 +17,7 @@
 
 enum {
     READY_EVERY = 16,  /* records run before a ready task has its turn */
+    DRAIN = 128,       /* the same, after a task that starts many short ones was made to yield */
     LOOK_EVERY = 8,    /* turns between looks at inject, inbox and timers */
     OLDEST_EVERY = 64, /* turns until the oldest record is preferred to the newest */
     SAMPLE_EVERY = 32,
@@ -298,10 +299,12 @@ static void end_worker(struct knit__worker *w, struct knit__task *self)
 static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task *self)
 {
     int fail = ensure_spare_stack(w);
-    uint32_t n = 0;
+    uint32_t n = 0, burst = w->burst != 0 ? w->burst : READY_EVERY;
     const struct knit__rec *rec;
 
-    while (n < READY_EVERY && (rec = knit__ring_pop(&w->ring)) != NULL) {
+    w->burst = 0;
+
+    while (n < burst && (rec = knit__ring_pop(&w->ring)) != NULL) {
         run_from_loop(w, self, rec, fail);
         n++;
         w = knit__worker_self();
@@ -372,8 +375,11 @@ void knit__stack_main(void)
 
 void knit__throttle(struct knit__worker *w)
 {
-    if (w->task->run->rec.group) /* a task, not a timer's callback in the loop */
-        knit__yield_now(w);
+    if (!w->task->run->rec.group) /* a timer's callback in the loop */
+        return;
+    if (w->wake_at == KNIT__THROTTLE_AT)
+        w->burst = DRAIN; /* runs are short: take some off in one go */
+    knit__yield_now(w);
 }
 
 int knit__submit(const struct knit__rec *rec)

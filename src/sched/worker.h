@@ -42,6 +42,7 @@ struct knit__worker {
     struct knit__stack_cache stacks;
     uint32_t index;
     uint32_t random;
+    uint32_t burst;            /* records to run before the next ready task; 0: as usual */
     uint32_t check_in;         /* spawns until the backlog is looked at by time */
     uint64_t last_backlog;     /* ticks, when that last woke somebody */
     struct knit__fiber native; /* the thread's own stack */
