@@ -50,3 +50,21 @@ unlock:
     knit__unlock(&r->lock);
     return n;
 }
+
+bool knit__ring_pop_oldest(struct knit__ring *r, struct knit__rec *ret_rec)
+{
+    uint32_t h;
+    bool found;
+
+    if (knit__ring_len(r) < 2 || !knit__trylock(&r->lock))
+        return false;
+    h = atomic_load_explicit(&r->head, memory_order_relaxed);
+    found = (int32_t)(atomic_load_explicit(&r->tail, memory_order_relaxed) - h) > 0;
+    if (found) {
+        *ret_rec = r->slots[h % KNIT__RING_CAPACITY];
+        atomic_store_explicit(&r->head, h + 1, memory_order_relaxed);
+        atomic_store_explicit(&r->safe, h + 1, memory_order_release);
+    }
+    knit__unlock(&r->lock);
+    return found;
+}

@@ -135,6 +135,10 @@ static inline struct knit__rec *knit__ring_pop(struct knit__ring *r)
     return &r->slots[t % KNIT__RING_CAPACITY];
 }
 
+/* Owner. Take the oldest of two or more records. No barrier: no thief is at it (the lock), and the
+ * owner is here. */
+bool knit__ring_pop_oldest(struct knit__ring *r, struct knit__rec *ret_rec);
+
 /* Thief. Copy up to max (<= KNIT__RING_BATCH) of the older half to out; returns how many. */
 uint32_t knit__ring_steal(struct knit__ring *r, struct knit__rec *out, uint32_t max);
 

@@ -125,8 +125,8 @@ int knit__guest_submit(const struct knit__rec *rec)
         }
     }
     c->recs[c->end++] = *rec;
+    atomic_store_explicit(&g->pending, c->end, memory_order_relaxed);
     if (c->end == 1) {
-        atomic_store_explicit(&g->pending, 1, memory_order_relaxed);
         /* seq_cst: published before the notify looks for sleepers */
         atomic_fetch_add_explicit(&guests.with_work, 1, memory_order_seq_cst);
         notify = true;
@@ -153,8 +153,14 @@ bool knit__guests_collect(void)
         return false;
     for (struct knit__list *l = guests.list.next; l != &guests.list; l = l->next) {
         struct knit__guest *g = KNIT__CONTAINER(l, struct knit__guest, link);
+        uint32_t n;
 
-        if (atomic_load_explicit(&g->pending, memory_order_relaxed) == 0)
+        n = atomic_load_explicit(&g->pending, memory_order_relaxed);
+        if (n != g->seen) { /* it still grows: leave its lines to the thread for another moment */
+            g->seen = n;
+            continue;
+        }
+        if (n == 0)
             continue;
         knit__lock(&g->lock);
         hand_over_locked(g);

@@ -240,12 +240,6 @@ static bool look_around(struct knit__worker *w)
     return found;
 }
 
-/* The oldest record of the own ring, so that none waits for ever below newer ones. */
-static bool prefer_oldest(struct knit__worker *w, struct knit__rec *ret_rec)
-{
-    return knit__ring_len(&w->ring) > 1 && knit__ring_steal(&w->ring, ret_rec, 1) == 1;
-}
-
 /* As the searcher: try to steal until it succeeds or enough time has passed. */
 static bool search(struct knit__worker *w)
 {
@@ -323,7 +317,8 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
     look_around(w);
     if (KNIT__UNLIKELY(atomic_load_explicit(&knit__sched.stop, memory_order_acquire)))
         end_worker(w, self);
-    if (w->turn % OLDEST_EVERY == 0 && prefer_oldest(w, &oldest)) {
+    /* so that none waits for ever below newer ones */
+    if (w->turn % OLDEST_EVERY == 0 && knit__ring_pop_oldest(&w->ring, &oldest)) {
         run_from_loop(w, self, &oldest, ensure_spare_stack(w));
         bump(&knit__worker_self()->tasks_run, 1);
     }

@@ -105,6 +105,30 @@ static void the_last_one_can_be_stolen(void)
     free(r);
 }
 
+static void the_owner_takes_the_oldest_of_several(void)
+{
+    struct knit__ring *r = ring_new(0);
+    struct knit__rec rec;
+    CHECK(!knit__ring_pop_oldest(r, &rec));
+    CHECK(push(r, 0));
+    CHECK(!knit__ring_pop_oldest(r, &rec)); /* the newest, too: pop it */
+    for (uint32_t i = 1; i < CAP; i++)
+        CHECK(push(r, i));
+    CHECK(!push(r, CAP));
+    CHECK(knit__ring_pop_oldest(r, &rec));
+    CHECK_INT(rec.index, 0);
+    CHECK(push(r, CAP)); /* its slot is free again */
+    CHECK(knit__trylock(&r->lock));
+    CHECK(!knit__ring_pop_oldest(r, &rec)); /* a thief is at it */
+    knit__unlock(&r->lock);
+    CHECK(knit__ring_pop_oldest(r, &rec));
+    CHECK_INT(rec.index, 1);
+    for (uint32_t i = CAP; i > 1; i--)
+        check_pop(r, i);
+    CHECK_INT(knit__ring_len(r), 0);
+    free(r);
+}
+
 static void a_ring_with_a_thief_at_it_looks_empty(void)
 {
     struct knit__ring *r = ring_new(0);
@@ -322,6 +346,7 @@ static const knittest tests[] = {
     COLD(a_full_ring_takes_no_more_until_one_is_gone),
     COLD(a_thief_gets_the_older_half_in_order),
     COLD(the_last_one_can_be_stolen),
+    COLD(the_owner_takes_the_oldest_of_several),
     COLD(a_ring_with_a_thief_at_it_looks_empty),
     COLD(an_owner_in_conflict_keeps_what_the_thief_gave_back),
     COLD(indices_wrap_around),
