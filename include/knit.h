@@ -12,6 +12,7 @@
 #include "knit/ctx.h"
 #include "knit/task.h"
 #include "knit/chan.h"
+#include "knit/select.h"
 #include "knit/errgroup.h"
 #include "knit/runtime.h"
 

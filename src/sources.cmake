@@ -35,6 +35,7 @@ set(KNIT_SOURCES
   sync/chan.c
   sync/ctx.c
   sync/join.c
+  sync/select.c
   sync/sleep.c
   sync/wait.c
   group/errgroup.c

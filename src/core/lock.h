@@ -5,7 +5,8 @@
  * never asks to be woken. That makes unlocking a plain store, half the price of a lock round trip,
  * and leaves the unlocker's store as its last touch: whoever locks next may free the memory.
  *
- * Order (a lock may be taken while holding those left of it; the same kind twice never):
+ * Order (a lock may be taken while holding those left of it; the same kind twice never, but for
+ * channels: a select holds those of several, taken in the order of their addresses):
  *   scope < ctx < channel < timer heap < ready queue < guests < guest < inject < idle < depot */
 #ifndef KNIT_CORE_LOCK_H
 #define KNIT_CORE_LOCK_H

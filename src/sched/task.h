@@ -78,6 +78,7 @@ struct knit__task {
     int saved_errno;
     uint32_t last_worker; /* where it parked: debug migration */
     bool is_thread;
+    uint32_t random; /* order of a select's cases; 0: not seeded */
 };
 
 /* The base context of a run: what its group gave it. */

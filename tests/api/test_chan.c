@@ -1,10 +1,11 @@
 /* Channels: capacity, order, close, try and until forms, misuse. Programs made of channels and the
  * stress with cancels are in test_chan_programs.c.
  *
- * CH-n are the tests of Go's runtime/chan_test.go. Not made anew, and why: CH-3..CH-7, CH-9, CH-14
- * need select; CH-8 interfaces; CH-11..CH-13 stacks that move (Knit's never do). Of test/chan:
- * nonblock, zerosize, chancap are here; fifo, goroutines, sieve in test_chan_programs.c;
- * doubleselect and select* need select; perm is a matter of compile time; sendstmt of Go's syntax. */
+ * CH-n are the tests of Go's runtime/chan_test.go. Those that select (CH-3..CH-7, CH-9, CH-14) are in
+ * test_select.c and test_select_programs.c. Not made anew: CH-8 (interfaces), CH-11..CH-13 (stacks
+ * that move; Knit's never do). Of test/chan: nonblock, zerosize, chancap are here; fifo, goroutines,
+ * sieve in test_chan_programs.c; doubleselect and select* in those of select; perm is a matter of
+ * compile time; sendstmt of Go's syntax. */
 #include "knittest.h"
 
 #include <stdatomic.h>

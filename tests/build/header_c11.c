@@ -52,6 +52,11 @@ int main(void)
         return 5;
     if (leave_early() != 1)
         return 6;
+    knit_case cases[] = {knit_case_recv(NULL, &r), knit_case_send(NULL, &code),
+                         knit_case_done(knit_ctx_current()), knit_case_after(KNIT_FOREVER),
+                         knit_case_at(0)};
+    if (knit_select(cases, 5) != 4 || knit_try_select(cases, 4) != -EAGAIN)
+        return 8;
     errno = 7;
     return errno == 7 && KNIT_SITE("x")->line == __LINE__ ? 0 : 7;
 }

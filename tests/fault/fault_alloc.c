@@ -186,6 +186,7 @@ EXPLORE(parked_tasks)
 EXPLORE(rendezvous)
 EXPLORE(errors_and_texts)
 EXPLORE(timed_waits)
+EXPLORE(selects)
 
 static void two_threads_use_it_first(void)
 {
@@ -204,6 +205,7 @@ static const knittest tests[] = {
     COLD(rendezvous_from_a_thread),       COLD(rendezvous_from_a_task),
     COLD(errors_and_texts_from_a_thread), COLD(errors_and_texts_from_a_task),
     COLD(timed_waits_from_a_thread),      COLD(timed_waits_from_a_task),
+    COLD(selects_from_a_thread),          COLD(selects_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

@@ -469,6 +469,35 @@ void timed_waits(void)
     bear(knit_sleep(KNIT_MICROSECOND));
 }
 
+/* ---- select ---------------------------------------------------------------------------------- */
+
+enum { FEW = 16, MANY = 40 };
+
+/* A wait with a time needs a timer, more than FEW cases a block; nothing else asks for memory. */
+void selects(void)
+{
+    knit_case cases[MANY];
+    knit_chan *ch;
+    int item = 1, got = 0;
+    if (bear(knit_chan_new(sizeof item, 1, &ch)) != 0)
+        return;
+    for (int i = 0; i < MANY; i++)
+        cases[i] = knit_case_recv(ch, &got);
+    int r = knit_select_until(cases, FEW, knit_now() + 20 * KNIT_MICROSECOND);
+    CHECK(r == -ETIMEDOUT || (!expect_success && (r == -ENOMEM || r == -EAGAIN)));
+    CHECK_INT(knit_chan_try_send(ch, &item), 0);
+    r = knit_try_select(cases, MANY);
+    CHECK(r >= 0 || (!expect_success && r == -ENOMEM));
+    CHECK_INT(got, r >= 0); /* what failed has received nothing */
+    CHECK_INT(knit_chan_len(ch), r < 0);
+    if (knit_in_task()) { /* a thread's first use may want memory */
+        CHECK_INT(r < 0 ? 0 : knit_chan_try_send(ch, &item), 0);
+        CHECK(knit_select(cases, FEW) >= 0);
+        CHECK_INT(knit_try_select(cases, FEW), -EAGAIN);
+    }
+    knit_chan_unref(ch);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static void use_everything_small(void *unused)

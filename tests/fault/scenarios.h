@@ -23,6 +23,7 @@ void parked_tasks(void);
 void rendezvous(void);
 void errors_and_texts(void);
 void timed_waits(void);
+void selects(void);
 void two_threads(void);
 
 #endif

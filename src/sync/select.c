@@ -1,0 +1,449 @@
+/* Select: one wait with a node in several places.
+ *
+ * ESSAY: how a select finds its case
+ *
+ *   1. Glance. The cases are looked at in random order, without locks. One that seems ready is
+ *      tried under the lock of its channel alone: if that succeeds the select is over, as if it
+ *      had been that one operation. This is the usual way out, and takes one lock.
+ *   2. Look. The locks of all channels are taken, in the order of their addresses, so that two
+ *      selects cannot wait for each other. With all of them held, "no case is ready" is true at
+ *      one moment (a try form that said so after looking at one channel after the other would be
+ *      wrong: an item may always have been in the one it was not looking at). A ready case is
+ *      taken.
+ *   3. Wait. Still with all locks: arm, and a node into the queue of every case. Unlock, and park
+ *      as every wait does (sched/park.h). One claim wins, on whichever channel; its reason tells
+ *      the node, and so the case. The nodes of one task share its state word: that is all that
+ *      keeps two cases from happening.
+ *   4. Finish: through the lock of every channel, one after the other, to unlink the rest. The one
+ *      lock that need not be taken is that of a claimer that found the task parked, if its channel
+ *      is in no other case.
+ *
+ * A select cannot meet itself: its nodes are in no queue while it looks, and when they are, it does
+ * not look any more. (As a consequence a channel may have waiting senders and receivers at once.)
+ *
+ * A context is waited for by an alarm (sync/ctx.c), set after the channels are unlocked, since its
+ * lock comes before theirs. Of the times only the earliest matters: it becomes the deadline of the
+ * wait.
+ *
+ * The order of the random draws: a permutation made as it is needed (Fisher and Yates; Durstenfeld,
+ * CACM 7, 1964), by Marsaglia's xorshift32 (Journal of Statistical Software 8, 2003). Taking every
+ * ready case with the same chance is what lets nobody starve.
+ *
+ * Locks: those of channels, in the order of their addresses. */
+#include "chan.h"
+
+#include "../sched/worker.h"
+
+#include <knit/select.h>
+#include <stdlib.h>
+
+enum { ON_STACK = 16 };
+
+_Static_assert(KNIT__WOKE_SOURCE + KNIT__CHAN_REASONS * KNIT_SELECT_MAX <
+                   1 << (32 - KNIT__WAIT_REASON_SHIFT),
+               "a reason names every case");
+
+/* What a case leaves in the place it waits for. */
+union hook {
+    struct knit__chan_node node;
+    struct knit__alarm alarm;
+};
+
+struct selecting {
+    struct knit__task *task;
+    knit_case *cases;
+    uint32_t n;
+    uint32_t first_at; /* the case with the earliest time; n: there is none */
+    int64_t deadline;
+    union hook *hooks;        /* one a case */
+    uint16_t *order;          /* the cases in random order */
+    uint32_t drawn;           /* so many of them are drawn */
+    uint32_t chans;           /* cases that have a channel */
+    uint16_t *by_address;     /* those, by its address */
+    struct knit__task *ready; /* to be readied after unlocking */
+};
+
+static inline bool has_chan(const knit_case *c)
+{
+    return (c->kind == KNIT_CASE_SEND || c->kind == KNIT_CASE_RECV) && c->ch;
+}
+
+/* 0, or -EINVAL for a case that makes no sense. */
+static int check(const knit_case *c)
+{
+    if (c->kind == KNIT_CASE_SEND)
+        return c->ch && !c->item && c->ch->item_size != 0 ? -EINVAL : 0;
+    return c->kind >= KNIT_CASE_NEVER && c->kind <= KNIT_CASE_AT ? 0 : -EINVAL;
+}
+
+/* ---- chance ---- */
+
+/* A number below n. The state is the task's (the thread's): nobody else writes it. */
+static inline uint32_t draw_below(struct knit__task *t, uint32_t n)
+{
+    uint32_t x = t->random;
+
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    t->random = x;
+    return (uint32_t)((uint64_t)x * n >> 32);
+}
+
+static KNIT__COLD void seed(struct knit__task *t)
+{
+    static _Atomic uint64_t seeds;
+    uint64_t x = atomic_fetch_add_explicit(&seeds, 1, memory_order_relaxed);
+
+    x = (x + (uint64_t)knit__clock_now()) * UINT64_C(0x9e3779b97f4a7c15);
+    t->random = (uint32_t)(x >> 32) | 1; /* xorshift never leaves 0 */
+}
+
+/* The i-th case of the random order. */
+static inline uint32_t nth(struct selecting *s, uint32_t i)
+{
+    uint16_t *order = s->order, drawn;
+    uint32_t other;
+
+    if (i < s->drawn)
+        return order[i];
+    s->drawn = i + 1;
+    other = i + draw_below(s->task, s->n - i);
+    drawn = order[other];
+    order[other] = order[i];
+    order[i] = drawn;
+    return drawn;
+}
+
+/* ---- one case ---- */
+
+static inline int attempt_locked(struct selecting *s, const knit_case *c)
+{
+    return c->kind == KNIT_CASE_SEND ? knit__chan_send_locked(c->ch, c->item, &s->ready)
+                                     : knit__chan_recv_locked(c->ch, c->ret_item, &s->ready);
+}
+
+/* A case without a channel that has happened; *result then is how. */
+static bool has_happened(const knit_case *c, int *result)
+{
+    switch (c->kind) {
+    case KNIT_CASE_DONE: *result = c->ctx ? knit_ctx_err(c->ctx) : 0; return *result != 0;
+    case KNIT_CASE_AT: *result = 0; return c->when <= knit__clock_now();
+    default: return false;
+    }
+}
+
+static inline int happened(struct selecting *s, uint32_t i, int result)
+{
+    s->cases[i].result = result;
+    if (s->ready)
+        knit__ready(s->ready);
+    return (int)i;
+}
+
+/* ---- 1: glance ---- */
+
+static inline bool seems_ready(const knit_case *c)
+{
+    return c->kind == KNIT_CASE_SEND ? knit__chan_may_send(c->ch) : knit__chan_may_recv(c->ch);
+}
+
+/* The index of the case that happened, or -EAGAIN. */
+static int glance(struct selecting *s)
+{
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t i = nth(s, k);
+        const knit_case *c = &s->cases[i];
+        int r;
+
+        if (!has_chan(c)) {
+            if (has_happened(c, &r))
+                return happened(s, i, r);
+            continue;
+        }
+        if (!seems_ready(c))
+            continue;
+        knit__lock(&c->ch->lock);
+        r = attempt_locked(s, c);
+        knit__unlock(&c->ch->lock);
+        if (r != -EAGAIN)
+            return happened(s, i, r);
+    }
+    return -EAGAIN;
+}
+
+/* ---- 2: look ---- */
+
+static inline uintptr_t address(const struct selecting *s, uint32_t place)
+{
+    return (uintptr_t)s->cases[s->by_address[place]].ch;
+}
+
+/* Shell's sort: short, in place, no worst case worth the name; up to four cases, and mostly above,
+ * it is an insertion sort. */
+static void sort_by_address(struct selecting *s)
+{
+    static const uint16_t gaps[] = {8929, 3905, 1750, 701, 301, 132, 57, 23, 10, 4, 1};
+
+    s->chans = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (has_chan(&s->cases[i]))
+            s->by_address[s->chans++] = (uint16_t)i;
+    }
+    for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
+        for (uint32_t i = gaps[g]; i < s->chans; i++) {
+            uint16_t moved = s->by_address[i];
+            uintptr_t ch = (uintptr_t)s->cases[moved].ch;
+            uint32_t j = i;
+
+            for (; j >= gaps[g] && address(s, j - gaps[g]) > ch; j -= gaps[g])
+                s->by_address[j] = s->by_address[j - gaps[g]];
+            s->by_address[j] = moved;
+        }
+    }
+}
+
+static void lock_all(struct selecting *s)
+{
+    for (uint32_t k = 0; k < s->chans; k++) {
+        if (k == 0 || address(s, k) != address(s, k - 1))
+            knit__lock(&s->cases[s->by_address[k]].ch->lock);
+    }
+}
+
+static void unlock_all(struct selecting *s)
+{
+    for (uint32_t k = 0; k < s->chans; k++) {
+        if (k == 0 || address(s, k) != address(s, k - 1))
+            knit__unlock(&s->cases[s->by_address[k]].ch->lock);
+    }
+}
+
+/* All locks held: the case that happened, or -EAGAIN. */
+static int look_locked(struct selecting *s, int *result)
+{
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t i = nth(s, k);
+        const knit_case *c = &s->cases[i];
+
+        if (has_chan(c)) {
+            *result = attempt_locked(s, c);
+            if (*result != -EAGAIN)
+                return (int)i;
+        } else if (has_happened(c, result)) {
+            return (int)i;
+        }
+    }
+    return -EAGAIN;
+}
+
+/* ---- 3: wait ---- */
+
+static inline uint32_t reason_of(uint32_t i)
+{
+    return KNIT__WOKE_SOURCE + KNIT__CHAN_REASONS * i;
+}
+
+static inline struct knit__chan_queue *queue_of(const knit_case *c)
+{
+    return c->kind == KNIT_CASE_SEND ? &c->ch->senders : &c->ch->receivers;
+}
+
+/* Nodes into the queues; all locks held. In random order, for a channel that is in two cases. */
+static void enqueue_locked(struct selecting *s)
+{
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t i = s->order[k];
+        const knit_case *c = &s->cases[i];
+        struct knit__chan_node *node = &s->hooks[i].node;
+
+        if (!has_chan(c))
+            continue;
+        node->task = s->task;
+        node->slot = c->kind == KNIT_CASE_SEND ? (void *)(uintptr_t)c->item : c->ret_item;
+        node->reason = reason_of(i);
+        knit__chan_append(queue_of(c), node);
+    }
+}
+
+static inline bool has_alarm(const knit_case *c)
+{
+    return c->kind == KNIT_CASE_DONE && c->ctx;
+}
+
+static void set_alarms(struct selecting *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (!has_alarm(&s->cases[i]))
+            continue;
+        s->hooks[i].alarm.task = s->task;
+        s->hooks[i].alarm.reason = reason_of(i);
+        knit__alarm_set(&s->hooks[i].alarm, s->cases[i].ctx);
+    }
+}
+
+/* ---- 4: finish ---- */
+
+/* Out of the queues of the channel that place `from` of by_address begins. Returns the place after
+ * its last case. unlinked: the case that is known to be out already, or n. */
+static uint32_t leave_chan(struct selecting *s, uint32_t from, uint32_t unlinked)
+{
+    knit_chan *ch = s->cases[s->by_address[from]].ch;
+    uint32_t end = from + 1;
+
+    while (end < s->chans && address(s, end) == (uintptr_t)ch)
+        end++;
+    if (end == from + 1 && s->by_address[from] == unlinked)
+        return end;
+    knit__lock(&ch->lock);
+    for (uint32_t k = from; k < end; k++) {
+        uint32_t i = s->by_address[k];
+
+        knit__chan_remove(queue_of(&s->cases[i]), &s->hooks[i].node);
+    }
+    knit__unlock(&ch->lock);
+    return end;
+}
+
+static void leave_all(struct selecting *s, uint32_t word, uint32_t fired)
+{
+    uint32_t unlinked = knit__wait_unlinked(word) ? fired : s->n;
+
+    for (uint32_t k = 0; k < s->chans;)
+        k = leave_chan(s, k, unlinked);
+    for (uint32_t i = 0; i < s->n; i++) {
+        if (has_alarm(&s->cases[i]))
+            knit__alarm_clear(&s->hooks[i].alarm);
+    }
+}
+
+/* The nodes are linked, the locks given up. */
+static int wait_for_one(struct selecting *s)
+{
+    int64_t at = s->first_at < s->n ? s->cases[s->first_at].when : KNIT__NEVER;
+    uint32_t word, reason, fired = s->n;
+    int result = 0;
+
+    set_alarms(s);
+    word = knit__wait_for(s->task, at < s->deadline ? at : s->deadline, true);
+    reason = knit__wait_reason(word);
+    if (reason >= KNIT__WOKE_SOURCE)
+        fired = (reason - KNIT__WOKE_SOURCE) / KNIT__CHAN_REASONS;
+    else if (reason == KNIT__WOKE_TIMER && at <= s->deadline)
+        fired = s->first_at;
+    leave_all(s, word, fired);
+    if (fired == s->n)
+        return knit__wait_result(s->task, word);
+    if (s->cases[fired].kind == KNIT_CASE_DONE)
+        result = knit_ctx_err(s->cases[fired].ctx);
+    else if (reason == reason_of(fired) + KNIT__CHAN_CLOSED)
+        result = -EPIPE;
+    return happened(s, fired, result);
+}
+
+/* No case was ready at a glance. */
+static int look_and_wait(struct selecting *s, bool may_wait)
+{
+    int i, result;
+
+    sort_by_address(s);
+    lock_all(s);
+    i = look_locked(s, &result);
+    if (i >= 0 || !may_wait) {
+        unlock_all(s);
+        return i >= 0 ? happened(s, (uint32_t)i, result) : i;
+    }
+    if (s->deadline != KNIT__NEVER && s->deadline <= knit__clock_now()) {
+        unlock_all(s);
+        return -ETIMEDOUT;
+    }
+    knit__wait_arm(s->task, s->task->run->ctx != NULL);
+    enqueue_locked(s);
+    unlock_all(s);
+    return wait_for_one(s);
+}
+
+/* ---- the doors ---- */
+
+/* Up to ON_STACK cases; the glance is over. Not inlined: a case that was ready pays for no frame of
+ * 1.5 kB. */
+static KNIT__NOINLINE int select_few(struct selecting *s, bool may_wait)
+{
+    union hook hooks[ON_STACK];
+    uint16_t by_address[ON_STACK];
+
+    s->hooks = hooks;
+    s->by_address = by_address;
+    return look_and_wait(s, may_wait);
+}
+
+static KNIT__NOINLINE int select_many(struct selecting *s, bool may_wait)
+{
+    size_t each = sizeof(union hook) + 2 * sizeof(uint16_t);
+    char *memory = malloc(s->n * each);
+    int r;
+
+    if (!memory)
+        return -ENOMEM;
+    s->hooks = (void *)memory;
+    s->order = (void *)(memory + s->n * sizeof(union hook));
+    s->by_address = s->order + s->n;
+    for (uint32_t i = 0; i < s->n; i++)
+        s->order[i] = (uint16_t)i;
+    r = glance(s);
+    if (r < 0)
+        r = look_and_wait(s, may_wait);
+    free(memory);
+    return r;
+}
+
+static int select_one(knit_case *cases, size_t n, int64_t deadline, bool may_wait)
+{
+    static const uint16_t identity[ON_STACK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
+    uint16_t order[ON_STACK];
+    struct selecting s = {.task = knit__task_self(),
+                          .cases = cases,
+                          .n = (uint32_t)n,
+                          .first_at = (uint32_t)n,
+                          .deadline = deadline,
+                          .order = order};
+    int r;
+
+    if (n > KNIT_SELECT_MAX || (n != 0 && !cases))
+        return -EINVAL;
+    if (!s.task)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < s.n; i++) {
+        if (check(&cases[i]) < 0)
+            return -EINVAL;
+        if (cases[i].kind == KNIT_CASE_AT &&
+            (s.first_at == s.n || cases[i].when < cases[s.first_at].when))
+            s.first_at = i;
+    }
+    r = may_wait ? knit__wait_begin(s.task) : 0;
+    if (r < 0)
+        return r;
+    if (KNIT__UNLIKELY(s.task->random == 0))
+        seed(s.task);
+    if (n > ON_STACK)
+        return select_many(&s, may_wait);
+    memcpy(order, identity, sizeof order);
+    r = glance(&s);
+    return r >= 0 ? r : select_few(&s, may_wait);
+}
+
+int knit_select_until(knit_case *cases, size_t n, knit_time deadline)
+{
+    return select_one(cases, n, deadline, true);
+}
+
+int knit_select(knit_case *cases, size_t n)
+{
+    return select_one(cases, n, KNIT__NEVER, true);
+}
+
+int knit_try_select(knit_case *cases, size_t n)
+{
+    return select_one(cases, n, KNIT__NEVER, false);
+}
