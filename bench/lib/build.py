@@ -185,7 +185,8 @@ def write(path, text):
 
 def cargo_toml():
     dependencies = ['libc = "0.2"',
-                    'tokio = { version = "1", features = ["rt-multi-thread", "sync", "time"] }']
+                    'tokio = { version = "1", '
+                    'features = ["rt-multi-thread", "sync", "time", "macros"] }']
     crossbeam = bool(glob.glob(f"{RUST_REGISTRY}/crossbeam-channel-[0-9]*"))
     if crossbeam:
         dependencies.append('crossbeam-channel = "0.5"')

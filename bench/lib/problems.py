@@ -36,6 +36,20 @@ class Program:
 TOKIO_ONE_RECEIVER = "Tokio's channel has one receiver"
 NO_PLAIN_THREAD = "has no plain threads: what calls go is a goroutine"
 
+SELECTS = [
+    Program(
+        "select",
+        [Output(f"select{n}", f"one task receives from {n} unbuffered channels", "ns/item")],
+        ["knit", "go", "tokio", "crossbeam"],
+        size=2_000_000,
+        quick=200_000,
+        extra=n,
+        divide={"crossbeam": 10},
+        absent={"fiber": "has no select"},
+    )
+    for n in (2, 4, 8)
+]
+
 PROGRAMS = [
     Program(
         "spawn",
@@ -97,6 +111,7 @@ PROGRAMS = [
         divide={"crossbeam": 2, "pthread": 10},
         absent={"tokio": TOKIO_ONE_RECEIVER},
     ),
+    *SELECTS,
     Program(
         "yield",
         [Output("yield", "two tasks per thread give way to each other", "ns/yield")],

@@ -49,17 +49,24 @@ union hook {
     struct knit__alarm alarm;
 };
 
+/* A case that has a channel. */
+struct place {
+    knit_chan *ch;
+    uint32_t i;
+};
+
 struct selecting {
     struct knit__task *task;
     knit_case *cases;
     uint32_t n;
     uint32_t first_at; /* the case with the earliest time; n: there is none */
+    bool has_alarms;   /* a case is KNIT_CASE_DONE */
     int64_t deadline;
     union hook *hooks;        /* one a case */
     uint16_t *order;          /* the cases in random order */
     uint32_t drawn;           /* so many of them are drawn */
-    uint32_t chans;           /* cases that have a channel */
-    uint16_t *by_address;     /* those, by its address */
+    uint32_t chans;           /* so many cases have a channel */
+    struct place *places;     /* those, by its address */
     struct knit__task *ready; /* to be readied after unlocking */
 };
 
@@ -174,48 +181,45 @@ static int glance(struct selecting *s)
 
 /* ---- 2: look ---- */
 
-static inline uintptr_t address(const struct selecting *s, uint32_t place)
-{
-    return (uintptr_t)s->cases[s->by_address[place]].ch;
-}
-
-/* Shell's sort: short, in place, no worst case worth the name; up to four cases, and mostly above,
- * it is an insertion sort. */
+/* Shell's sort, with Knuth's gaps (The Art of Computer Programming 3, 5.2.1): short, in place, no
+ * worst case worth the name, and for a few channels it is an insertion sort. */
 static void sort_by_address(struct selecting *s)
 {
-    static const uint16_t gaps[] = {8929, 3905, 1750, 701, 301, 132, 57, 23, 10, 4, 1};
+    struct place *p = s->places;
+    uint32_t n = 0, gap = 1;
 
-    s->chans = 0;
     for (uint32_t i = 0; i < s->n; i++) {
         if (has_chan(&s->cases[i]))
-            s->by_address[s->chans++] = (uint16_t)i;
+            p[n++] = (struct place){s->cases[i].ch, i};
     }
-    for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
-        for (uint32_t i = gaps[g]; i < s->chans; i++) {
-            uint16_t moved = s->by_address[i];
-            uintptr_t ch = (uintptr_t)s->cases[moved].ch;
+    s->chans = n;
+    while (gap < n / 3)
+        gap = 3 * gap + 1;
+    for (; gap > 0; gap /= 3) {
+        for (uint32_t i = gap; i < n; i++) {
+            struct place moved = p[i];
             uint32_t j = i;
 
-            for (; j >= gaps[g] && address(s, j - gaps[g]) > ch; j -= gaps[g])
-                s->by_address[j] = s->by_address[j - gaps[g]];
-            s->by_address[j] = moved;
+            for (; j >= gap && (uintptr_t)p[j - gap].ch > (uintptr_t)moved.ch; j -= gap)
+                p[j] = p[j - gap];
+            p[j] = moved;
         }
     }
 }
 
-static void lock_all(struct selecting *s)
+static inline void lock_all(const struct selecting *s)
 {
     for (uint32_t k = 0; k < s->chans; k++) {
-        if (k == 0 || address(s, k) != address(s, k - 1))
-            knit__lock(&s->cases[s->by_address[k]].ch->lock);
+        if (k == 0 || s->places[k].ch != s->places[k - 1].ch)
+            knit__lock(&s->places[k].ch->lock);
     }
 }
 
-static void unlock_all(struct selecting *s)
+static inline void unlock_all(const struct selecting *s)
 {
     for (uint32_t k = 0; k < s->chans; k++) {
-        if (k == 0 || address(s, k) != address(s, k - 1))
-            knit__unlock(&s->cases[s->by_address[k]].ch->lock);
+        if (k == 0 || s->places[k].ch != s->places[k - 1].ch)
+            knit__unlock(&s->places[k].ch->lock);
     }
 }
 
@@ -284,20 +288,20 @@ static void set_alarms(struct selecting *s)
 
 /* ---- 4: finish ---- */
 
-/* Out of the queues of the channel that place `from` of by_address begins. Returns the place after
- * its last case. unlinked: the case that is known to be out already, or n. */
-static uint32_t leave_chan(struct selecting *s, uint32_t from, uint32_t unlinked)
+/* Out of the queues of the channel at `first`. Returns the place after its last case. unlinked: the
+ * case that is known to be out already, or n. */
+static inline uint32_t leave_chan(struct selecting *s, uint32_t first, uint32_t unlinked)
 {
-    knit_chan *ch = s->cases[s->by_address[from]].ch;
-    uint32_t end = from + 1;
+    knit_chan *ch = s->places[first].ch;
+    uint32_t end = first + 1;
 
-    while (end < s->chans && address(s, end) == (uintptr_t)ch)
+    while (end < s->chans && s->places[end].ch == ch)
         end++;
-    if (end == from + 1 && s->by_address[from] == unlinked)
+    if (end == first + 1 && s->places[first].i == unlinked)
         return end;
     knit__lock(&ch->lock);
-    for (uint32_t k = from; k < end; k++) {
-        uint32_t i = s->by_address[k];
+    for (uint32_t k = first; k < end; k++) {
+        uint32_t i = s->places[k].i;
 
         knit__chan_remove(queue_of(&s->cases[i]), &s->hooks[i].node);
     }
@@ -311,7 +315,7 @@ static void leave_all(struct selecting *s, uint32_t word, uint32_t fired)
 
     for (uint32_t k = 0; k < s->chans;)
         k = leave_chan(s, k, unlinked);
-    for (uint32_t i = 0; i < s->n; i++) {
+    for (uint32_t i = 0; s->has_alarms && i < s->n; i++) {
         if (has_alarm(&s->cases[i]))
             knit__alarm_clear(&s->hooks[i].alarm);
     }
@@ -324,7 +328,8 @@ static int wait_for_one(struct selecting *s)
     uint32_t word, reason, fired = s->n;
     int result = 0;
 
-    set_alarms(s);
+    if (s->has_alarms)
+        set_alarms(s);
     word = knit__wait_for(s->task, at < s->deadline ? at : s->deadline, true);
     reason = knit__wait_reason(word);
     if (reason >= KNIT__WOKE_SOURCE)
@@ -370,24 +375,24 @@ static int look_and_wait(struct selecting *s, bool may_wait)
 static KNIT__NOINLINE int select_few(struct selecting *s, bool may_wait)
 {
     union hook hooks[ON_STACK];
-    uint16_t by_address[ON_STACK];
+    struct place places[ON_STACK];
 
     s->hooks = hooks;
-    s->by_address = by_address;
+    s->places = places;
     return look_and_wait(s, may_wait);
 }
 
 static KNIT__NOINLINE int select_many(struct selecting *s, bool may_wait)
 {
-    size_t each = sizeof(union hook) + 2 * sizeof(uint16_t);
+    size_t each = sizeof(union hook) + sizeof(struct place) + sizeof(uint16_t);
     char *memory = malloc(s->n * each);
     int r;
 
     if (!memory)
         return -ENOMEM;
     s->hooks = (void *)memory;
-    s->order = (void *)(memory + s->n * sizeof(union hook));
-    s->by_address = s->order + s->n;
+    s->places = (void *)(memory + s->n * sizeof(union hook));
+    s->order = (void *)(s->places + s->n);
     for (uint32_t i = 0; i < s->n; i++)
         s->order[i] = (uint16_t)i;
     r = glance(s);
@@ -417,6 +422,8 @@ static int select_one(knit_case *cases, size_t n, int64_t deadline, bool may_wai
     for (uint32_t i = 0; i < s.n; i++) {
         if (check(&cases[i]) < 0)
             return -EINVAL;
+        if (cases[i].kind == KNIT_CASE_DONE)
+            s.has_alarms = true;
         if (cases[i].kind == KNIT_CASE_AT &&
             (s.first_at == s.n || cases[i].when < cases[s.first_at].when))
             s.first_at = i;
