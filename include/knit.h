@@ -13,6 +13,7 @@
 #include "knit/task.h"
 #include "knit/chan.h"
 #include "knit/select.h"
+#include "knit/syncmap.h"
 #include "knit/errgroup.h"
 #include "knit/runtime.h"
 

@@ -35,8 +35,10 @@ set(KNIT_SOURCES
   sync/chan.c
   sync/ctx.c
   sync/join.c
+  sync/mapshard.c
   sync/select.c
   sync/sleep.c
+  sync/syncmap.c
   sync/wait.c
   group/errgroup.c
   group/extra.c

@@ -20,6 +20,7 @@ FLAGS = {  # the library of a contender, and the Debian package that has it
     "fiber": (["-lboost_fiber", "-lboost_context"], "libboost-fiber-dev"),
     "openmp": (["-fopenmp"], "gcc"),
     "uv": (["-luv"], "libuv1-dev"),
+    "urcu": (["-lurcu-memb", "-lurcu-cds", "-lurcu-common"], "liburcu-dev"),
     "pthread": ([], "gcc"),
     "serial": ([], "gcc"),
 }

@@ -50,6 +50,19 @@ SELECTS = [
     for n in (2, 4, 8)
 ]
 
+SYNCMAPS = [
+    Program(
+        "syncmap",
+        [Output(name, f"a map of 100,000 keys used by all threads, {about}", "ns")],
+        ["knit", "go", "urcu", "pthread"],
+        size=10_000_000,
+        quick=1_000_000,
+        extra=stores,
+    )
+    for name, stores, about in (("syncmap_load", 0, "loads"),
+                                ("syncmap_mixed", 10, "nine loads to a store"))
+]
+
 PROGRAMS = [
     Program(
         "spawn",
@@ -112,6 +125,7 @@ PROGRAMS = [
         absent={"tokio": TOKIO_ONE_RECEIVER},
     ),
     *SELECTS,
+    *SYNCMAPS,
     Program(
         "yield",
         [Output("yield", "two tasks per thread give way to each other", "ns/yield")],

@@ -187,6 +187,7 @@ EXPLORE(rendezvous)
 EXPLORE(errors_and_texts)
 EXPLORE(timed_waits)
 EXPLORE(selects)
+EXPLORE(maps)
 
 static void two_threads_use_it_first(void)
 {
@@ -206,6 +207,7 @@ static const knittest tests[] = {
     COLD(errors_and_texts_from_a_thread), COLD(errors_and_texts_from_a_task),
     COLD(timed_waits_from_a_thread),      COLD(timed_waits_from_a_task),
     COLD(selects_from_a_thread),          COLD(selects_from_a_task),
+    COLD(maps_from_a_thread),             COLD(maps_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

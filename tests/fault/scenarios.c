@@ -498,6 +498,37 @@ void selects(void)
     knit_chan_unref(ch);
 }
 
+/* ---- the map --------------------------------------------------------------------------------- */
+
+static int count_keys(const void *key, size_t size, void *value, void *arg)
+{
+    CHECK_INT(size, sizeof(int));
+    CHECK(value && *(const int *)key >= 0);
+    ++*(int *)arg;
+    return 0;
+}
+
+/* Only a new key asks for memory. What is not stored is not there; a shard that cannot grow works. */
+void maps(void)
+{
+    enum { KEYS = 300 };
+    knit_syncmap map = {0};
+    int stored = 0, seen = 0;
+    for (int k = 0; k < KEYS; k++) {
+        bool there = bear(knit_syncmap_store(&map, &k, sizeof k, NULL)) == 0;
+        CHECK_INT(knit_syncmap_load(&map, &k, sizeof k, NULL), there);
+        CHECK_INT(knit_syncmap_compare_and_swap(&map, &k, sizeof k, NULL, &map), there);
+        stored += there;
+    }
+    CHECK_INT(knit_syncmap_len(&map), stored);
+    CHECK_INT(knit_syncmap_range(&map, count_keys, &seen), 0);
+    CHECK_INT(seen, stored);
+    for (int k = 0; k < KEYS; k += 2)
+        stored -= knit_syncmap_delete(&map, &k, sizeof k);
+    CHECK_INT(knit_syncmap_len(&map), stored);
+    knit_syncmap_fini(&map);
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static void use_everything_small(void *unused)

@@ -24,6 +24,7 @@ void rendezvous(void);
 void errors_and_texts(void);
 void timed_waits(void);
 void selects(void);
+void maps(void);
 void two_threads(void);
 
 #endif
