@@ -50,6 +50,39 @@ static void ch_4_the_same_when_the_other_is_closed(void)
     one_is_always_ready(true);
 }
 
+/* A token moves to and fro between two channels, and is in the second before it leaves the first:
+ * whoever looks at both at once finds it. */
+typedef struct moving {
+    knit_chan *ch[2];
+    atomic_bool stop;
+} moving;
+
+static void move_to_and_fro(void *arg)
+{
+    moving *m = arg;
+    for (int i = 0; !atomic_load(&m->stop); i++) {
+        CHECK_INT(knit_chan_send(m->ch[1 - i % 2], NULL), 0);
+        CHECK_INT(knit_chan_recv(m->ch[i % 2], NULL), 0);
+    }
+}
+
+static void ch_3_try_select_looks_at_all_channels_at_one_moment(void)
+{
+    moving m = {{chan_of(0, 3), chan_of(0, 3)}, false};
+    knit_case cases[] = {knit_case_recv(m.ch[0], NULL), knit_case_recv(m.ch[1], NULL)};
+    CHECK_INT(knit_chan_send(m.ch[0], NULL), 0);
+    kt_thread *mover = kt_thread_start(move_to_and_fro, &m);
+    for (int i = 0; i < kt_count(100000); i++) {
+        int r = knit_try_select(cases, 2);
+        CHECK(r >= 0);
+        CHECK_INT(knit_chan_send(m.ch[r], NULL), 0); /* put it back */
+    }
+    m.stop = true;
+    kt_thread_join(mover);
+    knit_chan_unref(m.ch[0]);
+    knit_chan_unref(m.ch[1]);
+}
+
 /* ---- CH-5 ------------------------------------------------------------------------------------- */
 
 typedef struct player {
@@ -472,6 +505,7 @@ static void every_item_goes_through_exactly_one_case(void)
 
 static const knittest tests[] = {
     BOTH(ch_3_try_select_never_says_none_when_one_of_two_is_ready),
+    BOTH(ch_3_try_select_looks_at_all_channels_at_one_moment),
     BOTH(ch_4_the_same_when_the_other_is_closed),
     BOTH(ch_5_two_selects_on_one_channel_never_meet_themselves),
     BOTH(ch_6_selects_and_plain_operations_on_four_channels_end),
