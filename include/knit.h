@@ -11,6 +11,7 @@
 #include "knit/base.h"
 #include "knit/ctx.h"
 #include "knit/task.h"
+#include "knit/blocking.h"
 #include "knit/chan.h"
 #include "knit/select.h"
 #include "knit/syncmap.h"

@@ -30,6 +30,7 @@ const struct knit__upcalls knit__upcalls = {
 int (*const knit__start_runtime)(void) = knit__runtime_start;
 
 enum { MAX_WORKERS = 1024, MIN_STACK = 16 * 1024, MAX_STACK = 64 * 1024 * 1024 };
+enum { DEFAULT_SPARES = 256 };
 #define DEFAULT_STACK ((size_t)64 * 1024)
 
 static struct {
@@ -43,21 +44,37 @@ static void complain(const char *name, const char *value)
     fprintf(stderr, "knit: %s=%s is not usable, the default is taken\n", name, value);
 }
 
-static uint32_t workers_wanted(void)
+/* A number from the environment, least..most; -1: none that can be used. */
+static long number_of(const char *name, long least, long most)
 {
-    const char *value = getenv("KNIT_WORKERS");
+    const char *value = getenv(name);
     char *end;
     long n;
 
-    if (value && *value) {
-        errno = 0;
-        n = strtol(value, &end, 10);
-        if (errno == 0 && *end == 0 && n >= 1 && n <= MAX_WORKERS)
-            return (uint32_t)n;
-        complain("KNIT_WORKERS", value);
-    }
-    n = knit__cpu_count();
+    if (!value || !*value)
+        return -1;
+    errno = 0;
+    n = strtol(value, &end, 10);
+    if (errno == 0 && *end == 0 && n >= least && n <= most)
+        return n;
+    complain(name, value);
+    return -1;
+}
+
+static uint32_t workers_wanted(void)
+{
+    long n = number_of("KNIT_WORKERS", 1, MAX_WORKERS);
+
+    if (n < 0)
+        n = knit__cpu_count();
     return n > MAX_WORKERS ? MAX_WORKERS : (uint32_t)n;
+}
+
+static uint32_t spares_wanted(void)
+{
+    long n = number_of("KNIT_SPARES", 0, MAX_WORKERS);
+
+    return n < 0 ? DEFAULT_SPARES : (uint32_t)n;
 }
 
 static size_t stack_wanted(void)
@@ -133,7 +150,7 @@ static int start_locked(void)
 
     knit__barrier_start(env_set("KNIT_FENCE"));
     knit__stacks_start(stack_wanted(), sizeof(struct knit__task), knit__task_made);
-    r = knit__sched_start(workers_wanted(), env_set("KNIT_MIGRATE"));
+    r = knit__sched_start(workers_wanted(), spares_wanted(), env_set("KNIT_MIGRATE"));
     if (r < 0)
         return r;
     if (!runtime.hooks) {
@@ -178,7 +195,7 @@ int knit_runtime_stats(knit_runtime_counts *ret_counts)
     if (!ret_counts)
         return -EINVAL;
     if (atomic_load_explicit(&runtime.started, memory_order_acquire)) {
-        for (uint32_t i = 0; i < knit__sched.count; i++) {
+        for (uint32_t i = 0; i < knit__workers_live(); i++) {
             struct knit__worker *w = knit__sched.workers[i];
 
             sum(&c.tasks_run, &w->tasks_run);
@@ -188,6 +205,7 @@ int knit_runtime_stats(knit_runtime_counts *ret_counts)
         }
         idle += knit__stacks_free();
         c.wakes = knit__idle_wakes();
+        c.spares = knit__idle_spares(&c.spares_started);
         c.stacks = knit__stacks_made();
         c.stacks_in_use = c.stacks > idle ? c.stacks - idle : 0;
     }

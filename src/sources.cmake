@@ -15,6 +15,8 @@ set(KNIT_SOURCES
   plat/linux/clock.c
   plat/linux/cpu.c
   plat/linux/futex.c
+  plat/linux/interrupt.c
+  plat/linux/meter.c
   plat/linux/thread.c
   plat/linux/vm.c
   core/bias.c
@@ -24,14 +26,18 @@ set(KNIT_SOURCES
   core/stack.c
   core/timers.c
   sched/guest.c
+  sched/handoff.c
   sched/idle.c
+  sched/nudge.c
   sched/park.c
   sched/sched.c
   sched/scope.c
+  sched/sites.c
   sched/steal.c
   sched/sysmon.c
   sched/timer.c
   sched/worker.c
+  sync/blocking.c
   sync/chan.c
   sync/ctx.c
   sync/join.c

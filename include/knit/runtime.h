@@ -4,6 +4,8 @@
  * Environment, read once at first use:
  *   KNIT_WORKERS=n   number of worker threads (1..1024); default: the processors this process may
  *                    use (affinity mask, and a cgroup CPU quota rounded up)
+ *   KNIT_SPARES=n    most spare threads (0..1024) that run tasks while others are in blocking calls
+ *                    (knit/blocking.h); default 256, 0: blocking calls block a worker
  *   KNIT_STACK=size  stack of a task in bytes, with k or m (16k..64m, rounded up to a power of two);
  *                    default 64k. A task may count on half of it: a task that waits for its group
  *                    may run others of the group on top of its own stack
@@ -25,12 +27,14 @@ extern "C" {
 KNIT_API int knit_workers(void);
 
 typedef struct knit_runtime_counts {
-    uint64_t tasks_run;     /* functions called by workers and helping waiters */
-    uint64_t parks;         /* times a task gave up its worker to wait */
-    uint64_t steals;        /* batches taken from another worker */
-    uint64_t wakes;         /* sleeping workers woken */
-    uint64_t stacks;        /* stacks made so far (they are recycled, never given back) */
-    uint64_t stacks_in_use; /* stacks that hold a parked or running task, or a worker's loop */
+    uint64_t tasks_run;      /* functions called by workers and helping waiters */
+    uint64_t parks;          /* times a task gave up its worker to wait */
+    uint64_t steals;         /* batches taken from another worker */
+    uint64_t wakes;          /* sleeping workers woken */
+    uint64_t stacks;         /* stacks made so far (they are recycled, never given back) */
+    uint64_t stacks_in_use;  /* stacks that hold a parked or running task, or a worker's loop */
+    uint64_t spares;         /* threads of spare workers there are now */
+    uint64_t spares_started; /* and started so far: a spare that is used again is not */
 } knit_runtime_counts;
 
 /* Counts since the start, a moment's view; all zero before first use.

@@ -29,6 +29,39 @@ void knit__os_thread_join(struct knit__os_thread *thread);
 void knit__os_thread_name(const char *name);
 void knit__os_yield(void);
 
+/* ---- meter.c ---- */
+
+/* What one thread does, as another one sees it. */
+struct knit__os_meter {
+    _Atomic int clock; /* its processor-time clock */
+    _Atomic int tid;   /* 0: it has not begun */
+};
+
+/* Of the calling thread. */
+void knit__os_meter_begin(struct knit__os_meter *m);
+/* Processor time it has used, ns; -1: it has ended, or cannot be measured. */
+int64_t knit__os_meter_cpu(const struct knit__os_meter *m);
+/* It waits for something that is not a processor. Where the system does not tell: true. */
+bool knit__os_meter_waits(const struct knit__os_meter *m);
+
+/* ---- interrupt.c ---- */
+
+/* A thread whose system calls may be interrupted (EINTR): the essay is in interrupt.c. */
+struct knit__os_target {
+    unsigned long handle; /* a pthread_t */
+    bool was_blocked;
+};
+
+/* Between open and close, which the thread calls itself, a send from anywhere interrupts a system
+ * call it is in. No send may be in progress when close is called, or come later. `sent`: there was
+ * one. 0, or a negative errno. */
+int knit__os_target_open(struct knit__os_target *t);
+void knit__os_target_send(const struct knit__os_target *t);
+void knit__os_target_close(struct knit__os_target *t, bool sent);
+/* Give the signal back to the program. */
+void knit__os_targets_stop(void);
+void knit__os_targets_abandon(void); /* child of a fork */
+
 /* ---- futex.c ---- */
 
 /* Sleep while *word == value, until `deadline` (KNIT__NEVER: no bound). May return at any time:

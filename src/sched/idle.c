@@ -2,31 +2,52 @@
 #include "idle.h"
 
 #include "guest.h"
+#include "handoff.h"
 #include "ready.h"
 #include "timer.h"
 
 #include <errno.h>
 
 enum { RETRY_START_NS = 50 * 1000 * 1000 };
+#define LINGER_NS ((int64_t)2 * 1000 * 1000 * 1000) /* of a spare worker's thread */
 
-_Atomic uint32_t knit__sleepers, knit__searchers;
+_Atomic int32_t knit__vacant;
+_Atomic uint32_t knit__searchers;
 
 static struct {
     struct knit__lock lock; /* and asleep, started of the workers */
-    uint32_t started;
-    int64_t retry_at; /* after a thread could not be started */
+    int64_t retry_at;       /* after a thread could not be started */
     _Atomic uint64_t wakes;
+    _Atomic uint64_t spares_started;
+    _Atomic uint32_t spares;
 } idle;
+
+/* Read by others with the lock, by the monitor without. */
+static bool is_asleep(const struct knit__worker *w)
+{
+    return atomic_load_explicit(&w->asleep, memory_order_relaxed);
+}
+
+static void set_asleep(struct knit__worker *w, bool asleep)
+{
+    atomic_store_explicit(&w->asleep, asleep, memory_order_relaxed);
+}
+
+static bool is_spare(const struct knit__worker *w)
+{
+    return w->index >= knit__sched.count;
+}
 
 void knit__idle_start(void)
 {
-    idle.started = 0;
+    atomic_store_explicit(&idle.spares, 0, memory_order_relaxed);
+    atomic_store_explicit(&idle.spares_started, 0, memory_order_relaxed);
     idle.retry_at = 0;
     atomic_store_explicit(&idle.lock.word, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < knit__sched.count; i++)
-        knit__sched.workers[i]->asleep = true;
+        set_asleep(knit__sched.workers[i], true);
     atomic_store_explicit(&knit__searchers, 0, memory_order_relaxed);
-    atomic_store_explicit(&knit__sleepers, knit__sched.count, memory_order_relaxed);
+    atomic_store_explicit(&knit__vacant, (int32_t)knit__sched.count, memory_order_relaxed);
 }
 
 uint64_t knit__idle_wakes(void)
@@ -34,60 +55,103 @@ uint64_t knit__idle_wakes(void)
     return atomic_load_explicit(&idle.wakes, memory_order_relaxed);
 }
 
+uint32_t knit__idle_spares(uint64_t *ret_started)
+{
+    *ret_started = atomic_load_explicit(&idle.spares_started, memory_order_relaxed);
+    return atomic_load_explicit(&idle.spares, memory_order_relaxed);
+}
+
 /* Take w out of the sleepers; its token is given after unlocking. */
 static void rouse_locked(struct knit__worker *w, bool searcher)
 {
-    w->asleep = false;
+    set_asleep(w, false);
     if (searcher)
         atomic_fetch_add_explicit(&knit__searchers, 1, memory_order_seq_cst);
-    atomic_fetch_sub_explicit(&knit__sleepers, 1, memory_order_seq_cst);
+    atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
     atomic_fetch_add_explicit(&idle.wakes, 1, memory_order_relaxed);
+}
+
+/* The thread w had before has ended, or is about to: it touches no lock any more. */
+static void join_former(struct knit__worker *w)
+{
+    if (!w->joinable)
+        return;
+    knit__os_thread_join(&w->thread);
+    w->joinable = false;
+    atomic_store_explicit(&w->exited, 0, memory_order_relaxed);
+}
+
+static void count_start_locked(struct knit__worker *w)
+{
+    w->started = true;
+    w->joinable = true;
+    atomic_store_explicit(&w->thread_ready, true, memory_order_release);
+    if (is_spare(w)) {
+        atomic_fetch_add_explicit(&idle.spares, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&idle.spares_started, 1, memory_order_relaxed);
+    }
 }
 
 /* Start w's thread, which begins awake and as a searcher; idle.lock held. Whatever its first loop
  * needs is there before. */
 static int start_locked(struct knit__worker *w)
 {
-    int r = knit__stack_count(&w->stacks) > 0 ? 0 : knit__stack_refill(&w->stacks);
+    int r;
 
     if (atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst))
         return -ECANCELED; /* who stops has counted the threads, or will under this lock */
-
+    join_former(w);
+    r = knit__stack_count(&w->stacks) > 0 ? 0 : knit__stack_refill(&w->stacks);
     if (r == 0) {
+        w->retiring = false;
         rouse_locked(w, true);
         r = knit__os_thread_start(&w->thread, knit__worker_thread, w);
         if (r < 0) {
-            w->asleep = true;
+            set_asleep(w, true);
             knit__idle_end_search();
-            atomic_fetch_add_explicit(&knit__sleepers, 1, memory_order_seq_cst);
+            atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
         }
     }
     if (r < 0) {
         idle.retry_at = knit__clock_now() + RETRY_START_NS;
         return r;
     }
-    w->started = true;
-    idle.started++;
-    atomic_store_explicit(&w->thread_ready, true, memory_order_release);
+    count_start_locked(w);
     return 0;
 }
 
-/* The sleeper to wake: started ones first. NULL: none, or none can be started now. */
+/* One more spare worker, not started. NULL: no more are allowed, or no memory. */
+static struct knit__worker *spare_new_locked(void)
+{
+    uint32_t live = knit__workers_live();
+    struct knit__worker *w = live < knit__sched.limit ? knit__worker_new(live) : NULL;
+
+    if (!w)
+        return NULL;
+    set_asleep(w, true);
+    knit__sched.workers[live] = w;
+    /* release pairs with knit__workers_live */
+    atomic_store_explicit(&knit__sched.live, live + 1, memory_order_release);
+    return w;
+}
+
+/* The sleeper to wake: started ones first, configured ones before spare ones, and those that served
+ * longest. NULL: none, or none can be started now. */
 static struct knit__worker *pick_locked(void)
 {
     struct knit__worker *fresh = NULL;
 
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *w = knit__sched.workers[i];
 
-        if (w->asleep && w->started)
+        if (is_asleep(w) && w->started)
             return w;
-        if (w->asleep && !fresh)
+        if (is_asleep(w) && !fresh)
             fresh = w;
     }
-    if (!fresh || (idle.retry_at != 0 && knit__clock_now() < idle.retry_at))
+    if (idle.retry_at != 0 && knit__clock_now() < idle.retry_at)
         return NULL;
-    return fresh;
+    return fresh ? fresh : spare_new_locked();
 }
 
 enum { TOKEN_WAKE = 1, TOKEN_SEARCH = 2 };
@@ -98,15 +162,15 @@ static void give_token(struct knit__worker *w, uint32_t token)
     knit__futex_wake(&w->token, 1);
 }
 
-void knit__idle_notify(void)
+bool knit__idle_notify(void)
 {
     struct knit__worker *w;
     bool fresh = false;
 
     if (!knit__idle_can_wake())
-        return;
+        return false;
     knit__lock(&idle.lock);
-    w = atomic_load_explicit(&knit__searchers, memory_order_relaxed) == 0 ? pick_locked() : NULL;
+    w = knit__idle_can_wake() ? pick_locked() : NULL;
     if (w && !w->started) {
         fresh = start_locked(w) == 0;
         w = NULL;
@@ -118,6 +182,14 @@ void knit__idle_notify(void)
         give_token(w, TOKEN_SEARCH);
     if (w || fresh)
         knit__sysmon_wake();
+    return w || fresh;
+}
+
+/* A spare worker is woken for a vacancy only, or to end. */
+static bool may_wake(const struct knit__worker *w)
+{
+    return !is_spare(w) || atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&knit__sched.stop, memory_order_relaxed);
 }
 
 bool knit__idle_wake_worker(struct knit__worker *w)
@@ -125,7 +197,7 @@ bool knit__idle_wake_worker(struct knit__worker *w)
     bool wake;
 
     knit__lock(&idle.lock);
-    wake = w->asleep && w->started;
+    wake = is_asleep(w) && w->started && may_wake(w);
     if (wake)
         rouse_locked(w, false);
     knit__unlock(&idle.lock);
@@ -142,9 +214,9 @@ int knit__idle_start_worker(struct knit__worker *w)
 
     if (KNIT__LIKELY(atomic_load_explicit(&w->thread_ready, memory_order_acquire)))
         return 0;
-    r = knit__sysmon_start(); /* first: throttled wake-ups rely on it */
-    if (r < 0)
-        return r;
+    r = knit__sched.limit > 1 ? knit__sysmon_start() : 0;
+    if (r < 0 && knit__sched.count > 1)
+        return r; /* throttled wake-ups rely on it; a single worker can do without */
     knit__lock(&idle.lock);
     if (!w->started)
         r = start_locked(w);
@@ -170,14 +242,16 @@ void knit__idle_end_search(void)
     atomic_fetch_sub_explicit(&knit__searchers, 1, memory_order_seq_cst);
 }
 
-/* The second look of a worker that counts itself as asleep: work from outside, and its own, which
- * looked empty if a thief was at it. */
+/* The second look of a worker that counts itself as asleep: its own work, which looked empty if a
+ * thief was at it, and work from outside, which is for others if enough of them run. */
 static bool anything_for(struct knit__worker *w)
 {
-    return knit__ready_count(w) != 0 || !knit__ring_drained(&w->ring) ||
-           atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst) ||
-           knit__inject_pending() || knit__guests_pending() ||
-           atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) != 0;
+    if (knit__ready_count(w) != 0 || !knit__ring_drained(&w->ring) ||
+        atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst) ||
+        atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) != 0)
+        return true;
+    return atomic_load_explicit(&knit__vacant, memory_order_seq_cst) > 0 &&
+           (knit__inject_pending() || knit__guests_pending() || knit__stranded());
 }
 
 /* Leave the sleepers unless a waker took us out already; returns the token then given. */
@@ -186,10 +260,10 @@ static uint32_t leave_sleepers(struct knit__worker *w)
     bool was_asleep;
 
     knit__lock(&idle.lock);
-    was_asleep = w->asleep;
+    was_asleep = is_asleep(w);
     if (was_asleep) {
-        w->asleep = false;
-        atomic_fetch_sub_explicit(&knit__sleepers, 1, memory_order_seq_cst);
+        set_asleep(w, false);
+        atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
     }
     knit__unlock(&idle.lock);
     if (was_asleep) {
@@ -201,33 +275,53 @@ static uint32_t leave_sleepers(struct knit__worker *w)
     return atomic_exchange_explicit(&w->token, 0, memory_order_acquire);
 }
 
-bool knit__idle_sleep(struct knit__worker *w)
+/* The thread of a spare worker that nothing needs ends: from now on it counts as not started. An
+ * inbox filled before is seen here; who fills it later finds that there is no thread. */
+static bool retire(struct knit__worker *w)
 {
-    uint32_t token;
-
     knit__lock(&idle.lock);
-    w->asleep = true;
-    /* seq_cst: counted as a sleeper before the second look */
-    atomic_fetch_add_explicit(&knit__sleepers, 1, memory_order_seq_cst);
-    knit__unlock(&idle.lock);
-
-    if (!anything_for(w)) {
-        for (;;) {
-            int64_t next = knit__timer_next(w);
-
-            if (atomic_load_explicit(&w->token, memory_order_acquire) != 0 ||
-                (next != KNIT__NEVER && next <= knit__clock_now()))
-                break;
-            knit__futex_wait(&w->token, 0, next);
-        }
+    if (is_asleep(w) && atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) == 0 &&
+        !atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst)) {
+        w->started = false;
+        w->retiring = true;
+        atomic_store_explicit(&w->thread_ready, false, memory_order_seq_cst);
+        atomic_fetch_sub_explicit(&idle.spares, 1, memory_order_relaxed);
     }
-    token = leave_sleepers(w);
-    return token == TOKEN_SEARCH;
+    knit__unlock(&idle.lock);
+    return w->retiring;
 }
 
-uint32_t knit__idle_sleepers(void)
+/* Until there is a token or a timer is due. False: the thread is to end. */
+static bool doze(struct knit__worker *w)
 {
-    return atomic_load_explicit(&knit__sleepers, memory_order_seq_cst);
+    int64_t ends = is_spare(w) ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
+
+    for (;;) {
+        int64_t next = knit__timer_next(w);
+
+        if (atomic_load_explicit(&w->token, memory_order_acquire) != 0 ||
+            (next != KNIT__NEVER && next <= knit__clock_now()))
+            return true;
+        if (next == KNIT__NEVER && ends != KNIT__NEVER && ends <= knit__clock_now()) {
+            if (retire(w))
+                return false;
+            ends = KNIT__NEVER; /* somebody is about to wake us */
+        }
+        knit__futex_wait(&w->token, 0, next == KNIT__NEVER ? ends : next);
+    }
+}
+
+bool knit__idle_sleep(struct knit__worker *w)
+{
+    knit__lock(&idle.lock);
+    set_asleep(w, true);
+    /* seq_cst: counted as a sleeper before the second look */
+    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    knit__unlock(&idle.lock);
+
+    if (!anything_for(w) && !doze(w))
+        return false;
+    return leave_sleepers(w) == TOKEN_SEARCH;
 }
 
 void knit__idle_no_more_starts(void)

@@ -2,7 +2,7 @@
 #include "park.h"
 
 #include "guest.h"
-#include "idle.h"
+#include "handoff.h"
 #include "ready.h"
 
 enum { LOOP_EVERY = 16 }; /* every so many switches go through the loop, which looks everywhere */
@@ -157,14 +157,14 @@ void knit__ready_push_shut_out(struct knit__worker *w, struct knit__task *t)
 static KNIT__COLD void ready_elsewhere(struct knit__worker *w, struct knit__batch *b)
 {
     knit__inbox_push(w, b);
-    if (!knit__idle_wake_worker(w) && !knit__sched.migrate)
+    if (!knit__idle_wake_worker(w) && (!knit__sched.migrate || knit__away(w) != KNIT__AWAY_NO))
         knit__idle_notify(); /* w is busy; somebody else may take them */
 }
 
 /* A started worker for tasks readied by a plain thread: the one the task knows. */
 static struct knit__worker *home_of(const struct knit__task *t)
 {
-    return knit__sched.workers[t->last_worker];
+    return knit__sched.workers[t->last_worker < knit__sched.count ? t->last_worker : 0];
 }
 
 /* Debug: any other worker than the one it parked on. */

@@ -2,6 +2,7 @@
 #include "../plat/relax.h"
 #include "guest.h"
 #include "idle.h"
+#include "nudge.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static uint64_t measure_ticks(void)
     return ticks > 0 ? ticks : 1;
 }
 
-static struct knit__worker *worker_new(uint32_t index)
+struct knit__worker *knit__worker_new(uint32_t index)
 {
     size_t size =
         (sizeof(struct knit__worker) + KNIT__CACHE_LINE - 1) & ~(size_t)(KNIT__CACHE_LINE - 1);
@@ -41,31 +42,40 @@ static struct knit__worker *worker_new(uint32_t index)
     return w;
 }
 
+static void forget_workers(void)
+{
+    free(knit__sched.workers);
+    knit__sched.workers = NULL;
+    knit__sched.count = knit__sched.limit = 0;
+    atomic_store_explicit(&knit__sched.live, 0, memory_order_relaxed);
+}
+
 static void free_workers(void)
 {
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         knit__timers_fini(&knit__sched.workers[i]->timers);
         free(knit__sched.workers[i]);
     }
-    free(knit__sched.workers);
-    knit__sched.workers = NULL;
-    knit__sched.count = 0;
+    forget_workers();
 }
 
-int knit__sched_start(uint32_t workers, bool migrate)
+int knit__sched_start(uint32_t workers, uint32_t spares, bool migrate)
 {
-    knit__sched.workers = calloc(workers, sizeof(struct knit__worker *));
+    knit__sched.workers = calloc(workers + spares, sizeof(struct knit__worker *));
     if (!knit__sched.workers)
         return -ENOMEM;
     if (knit__sched.ticks_per_us == 0)
         knit__sched.ticks_per_us = measure_ticks();
-    for (knit__sched.count = 0; knit__sched.count < workers; knit__sched.count++) {
-        struct knit__worker *w = worker_new(knit__sched.count);
+    for (uint32_t i = 0; i < workers; i++) {
+        struct knit__worker *w = knit__worker_new(i);
 
         if (!w)
             goto free_workers;
-        knit__sched.workers[knit__sched.count] = w;
+        knit__sched.workers[i] = w;
+        atomic_store_explicit(&knit__sched.live, i + 1, memory_order_relaxed);
     }
+    knit__sched.count = workers;
+    knit__sched.limit = workers + spares;
     knit__sched.migrate = migrate && workers > 1;
     atomic_store_explicit(&knit__sched.stop, false, memory_order_relaxed);
     knit__idle_start();
@@ -82,10 +92,10 @@ static bool all_exited(void)
 {
     int64_t until = knit__clock_now() + STOP_PATIENCE_NS;
 
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *w = knit__sched.workers[i];
 
-        while (w->started && atomic_load_explicit(&w->exited, memory_order_acquire) == 0) {
+        while (w->joinable && atomic_load_explicit(&w->exited, memory_order_acquire) == 0) {
             if (knit__clock_now() >= until)
                 return false;
             knit__idle_wake_worker(w);
@@ -97,10 +107,10 @@ static bool all_exited(void)
 
 static void join_exited(void)
 {
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *w = knit__sched.workers[i];
 
-        if (w->started && atomic_load_explicit(&w->exited, memory_order_acquire) != 0)
+        if (w->joinable && atomic_load_explicit(&w->exited, memory_order_acquire) != 0)
             knit__os_thread_join(&w->thread);
     }
 }
@@ -118,6 +128,7 @@ bool knit__sched_stop(void)
     join_exited();
     if (!all)
         return false; /* something still runs: leave it all as it is, the process ends */
+    knit__os_targets_stop();
     knit__guests_stop();
     knit__inject_reset(false);
     free_workers();
@@ -132,17 +143,17 @@ void knit__sched_abandon(void)
 
     kept = self ? self : kept;
     /* The forking task's own worker and stack stay: it is still running on them. */
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         if (knit__sched.workers[i] != self) {
             knit__timers_fini(&knit__sched.workers[i]->timers);
             free(knit__sched.workers[i]);
         }
     }
-    free(knit__sched.workers);
-    knit__sched.workers = NULL;
-    knit__sched.count = 0;
+    forget_workers();
     knit__tls_set_worker(NULL);
     knit__sysmon_abandon();
+    knit__nudges_abandon();
+    knit__os_targets_abandon();
     knit__guests_abandon();
     knit__inject_reset(true);
     knit__stacks_abandon();

@@ -7,7 +7,7 @@
 #include "../base/assert.h"
 #include "../plat/relax.h"
 #include "guest.h"
-#include "idle.h"
+#include "handoff.h"
 #include "ready.h"
 
 enum {
@@ -72,17 +72,37 @@ static bool watch_holds(const struct knit__worker *w)
            knit__ring_len(&v->ring) + knit__ready_count(v) > 0;
 }
 
+/* Its queues are not run by itself: nothing to wait for (handoff.h). */
+static bool is_stranded(const struct knit__worker *v)
+{
+    return knit__away(v) != KNIT__AWAY_NO ||
+           !atomic_load_explicit(&v->thread_ready, memory_order_relaxed);
+}
+
+static bool take(struct knit__worker *w, struct knit__worker *victim, uint32_t records,
+                 uint32_t ready)
+{
+    if ((records == 0 || !steal_records(w, victim)) && (ready == 0 || !steal_ready(w, victim)))
+        return false;
+    atomic_store_explicit(&w->steals, atomic_load_explicit(&w->steals, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return true;
+}
+
 static bool steal_from(struct knit__worker *w, struct knit__worker *victim)
 {
     uint64_t us = knit__sched.ticks_per_us, now, work;
     uint32_t tick = atomic_load_explicit(&victim->tick_seen, memory_order_relaxed);
     uint32_t records = knit__ring_len(&victim->ring);
-    uint32_t ready = knit__sched.migrate ? 0 : knit__ready_count(victim);
+    bool away = is_stranded(victim), tasks = away || !knit__sched.migrate;
+    uint32_t ready = tasks ? knit__ready_count(victim) : 0;
 
-    if (!knit__sched.migrate && knit__inbox_take(w, victim))
+    if (tasks && knit__inbox_take(w, victim))
         return true; /* others put it there, so it is not hot */
     if (records + ready == 0)
         return false;
+    if (away)
+        return take(w, victim, records, ready);
     now = knit__ticks();
     work = (uint64_t)(records + ready) *
            atomic_load_explicit(&victim->run_ticks, memory_order_relaxed) / 16;
@@ -98,18 +118,12 @@ static bool steal_from(struct knit__worker *w, struct knit__worker *victim)
         if (now - w->watched_since < STUCK_US * us)
             return false;
     }
-    if ((records > 0 && steal_records(w, victim)) || (ready > 0 && steal_ready(w, victim))) {
-        atomic_store_explicit(&w->steals,
-                              atomic_load_explicit(&w->steals, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
-        return true;
-    }
-    return false;
+    return take(w, victim, records, ready);
 }
 
 bool knit__steal(struct knit__worker *w)
 {
-    uint32_t n = knit__sched.count, first;
+    uint32_t n = knit__workers_live(), first;
 
     w->random = w->random * 1664525u + 1013904223u;
     first = w->random >> 16;
@@ -117,6 +131,21 @@ bool knit__steal(struct knit__worker *w)
         struct knit__worker *victim = knit__sched.workers[(first + i) % n];
 
         if (victim != w && steal_from(w, victim))
+            return true;
+    }
+    return false;
+}
+
+bool knit__steal_stranded(struct knit__worker *w)
+{
+    uint32_t n = knit__workers_live();
+
+    if (knit__ring_room(&w->ring) < KNIT__RING_BATCH)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        struct knit__worker *victim = knit__sched.workers[i];
+
+        if (victim != w && is_stranded(victim) && steal_from(w, victim))
             return true;
     }
     return false;

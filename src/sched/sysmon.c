@@ -1,12 +1,18 @@
 /* The monitor: a thread that looks at the workers once a millisecond while any of them runs, and
  * wakes a sleeping one when it sees queued work or late timers behind a busy one. It is the safety
- * net under throttled wake-ups (idle.h). It slows down when nothing happens, and stops altogether
- * when all workers sleep: then it sleeps too, until one of them leaves its sleep.
+ * net under throttled wake-ups (idle.h), and notices who does not get on (handoff.h). It slows down
+ * to one look in 4 ms when nothing happens, and stops altogether when no worker runs: then it
+ * sleeps too, until one of them leaves its sleep, or a timer of one in a marked call is due. Only
+ * while somebody blocks without having said so it goes on, with one look in 64 ms.
+ *
+ * A look costs some loads per worker; a thread's clock is read only when a worker made no progress
+ * since the last look, the kernel's opinion only when that clock stands still.
  *
  * Going to sleep for good: state = ASLEEP, then look once more whether all workers sleep; a worker
  * that leaves its sleep is uncounted first, then looks at the state. All seq_cst (Dekker). */
 #include "guest.h"
-#include "idle.h"
+#include "handoff.h"
+#include "nudge.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -16,6 +22,9 @@ enum {
     QUIET_AFTER = 16, /* looks without anything queued */
     IDLE_LOOKS = 6,   /* looks with all asleep, each twice as far off, before the long sleep */
     LATE_NS = 500 * 1000,
+    LEAST_NS = 800 * 1000,      /* the shortest time that tells anything about a clock */
+    LONG_NS = 10 * 1000 * 1000, /* so long may a task compute */
+    MOST_DOUBLINGS = 12,
 };
 
 enum { AWAKE, ASLEEP };
@@ -32,36 +41,135 @@ static struct {
 /* Work that waits behind a busy worker. */
 static bool backlog_of(struct knit__worker *w, int64_t now)
 {
-    return knit__ring_len(&w->ring) + knit__ready_count(w) +
-                   atomic_load_explicit(&w->inbox_count, memory_order_relaxed) >
-               0 ||
-           knit__timer_next(w) < now - LATE_NS;
+    int64_t tolerance = knit__away(w) != KNIT__AWAY_NO ? 0 : LATE_NS;
+
+    return knit__has_queued(w) || knit__timer_next(w) < now - tolerance;
 }
 
-/* True: something was queued. */
-static bool look(void)
+static uint64_t progress_of(const struct knit__worker *w)
 {
-    int64_t now = knit__clock_now();
-    bool queued = knit__inject_pending() || knit__guests_pending();
+    return atomic_load_explicit(&w->tick_seen, memory_order_relaxed) +
+           atomic_load_explicit(&w->parks, memory_order_relaxed);
+}
 
-    for (uint32_t i = 0; i < knit__sched.count && !queued; i++)
-        queued = backlog_of(knit__sched.workers[i], now);
-    if (queued)
+/* What one look finds. */
+struct look {
+    int64_t now;
+    uint32_t noticed;   /* away without having said so */
+    uint32_t computing; /* of them */
+    bool queued;
+    bool suspect; /* somebody may be stuck: look again soon */
+};
+
+/* How long a task may compute before the next worker takes over: see handoff.h. */
+static int64_t long_for(const struct look *l)
+{
+    uint32_t doublings = l->computing / knit__sched.count;
+
+    return (int64_t)LONG_NS << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS);
+}
+
+/* A worker that is awake, and as far as we know runs something. */
+static void inspect(struct look *l, struct knit__worker *w, bool backlog)
+{
+    struct knit__watch *watch = &w->watch;
+    uint64_t progress = progress_of(w);
+    int64_t passed = l->now - watch->at, cpu, used;
+
+    if (progress != watch->seen) {
+        watch->seen = progress;
+        watch->since = 0;
+        return;
+    }
+    if (watch->since != 0 && passed < LEAST_NS) {
+        l->suspect = true;
+        return;
+    }
+    cpu = knit__os_meter_cpu(&w->meter);
+    used = cpu - watch->cpu;
+    watch->cpu = cpu;
+    watch->at = l->now;
+    if (watch->since == 0) {
+        watch->since = l->now;
+        l->suspect = true;
+    } else if (used < passed / 4 && knit__os_meter_waits(&w->meter)) {
+        if (progress_of(w) == progress)
+            l->noticed += knit__away_notice(w, KNIT__AWAY_BLOCKED);
+    } else if (backlog && l->now - watch->since >= long_for(l)) {
+        l->noticed += knit__away_notice(w, KNIT__AWAY_COMPUTING);
+        l->computing++;
+    }
+}
+
+static bool is_up(const struct knit__worker *w)
+{
+    return !atomic_load_explicit(&w->asleep, memory_order_relaxed) &&
+           atomic_load_explicit(&w->meter.tid, memory_order_acquire) != 0;
+}
+
+static struct look look(void)
+{
+    struct look l = {.now = knit__clock_now()};
+    uint32_t n = knit__workers_live();
+
+    l.queued = knit__inject_pending() || knit__guests_pending();
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t away = knit__away(knit__sched.workers[i]);
+
+        l.noticed += away > KNIT__AWAY_MARKED;
+        l.computing += away == KNIT__AWAY_COMPUTING;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct knit__worker *w = knit__sched.workers[i];
+        bool backlog = backlog_of(w, l.now);
+
+        l.queued |= backlog;
+        if (knit__away(w) != KNIT__AWAY_NO)
+            w->watch.since = 0;
+        else if (is_up(w) && knit__sched.limit > 1)
+            inspect(&l, w, backlog || knit__inject_pending() || knit__guests_pending());
+    }
+    if (l.queued)
         knit__idle_notify();
-    return queued;
+    return l;
 }
 
-static bool all_asleep(void)
+/* The first timer that no sleeping or running worker looks after. */
+static int64_t next_stranded_timer(void)
 {
-    return knit__idle_sleepers() == knit__sched.count;
+    int64_t first = KNIT__NEVER;
+    uint32_t n = knit__workers_live();
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct knit__worker *w = knit__sched.workers[i];
+
+        if (knit__away(w) != KNIT__AWAY_NO && knit__timer_next(w) < first)
+            first = knit__timer_next(w);
+    }
+    return first;
 }
 
 static void sleep_long(uint32_t word)
 {
     (void)atomic_exchange_explicit(&mon.state, ASLEEP, memory_order_seq_cst);
-    while (all_asleep() && atomic_load_explicit(&mon.word, memory_order_seq_cst) == word)
-        knit__futex_wait(&mon.word, word, KNIT__NEVER);
+    while (knit__idle_nobody_runs() && !knit__nudges_send() &&
+           atomic_load_explicit(&mon.word, memory_order_seq_cst) == word) {
+        int64_t next = next_stranded_timer();
+
+        if (next <= knit__clock_now())
+            break;
+        knit__futex_wait(&mon.word, word, next);
+    }
     atomic_store_explicit(&mon.state, AWAKE, memory_order_seq_cst);
+}
+
+/* The pause after a look at running workers. */
+static int64_t pause_after(const struct look *l, uint32_t *quiet)
+{
+    *quiet = l->queued ? 0 : *quiet + 1;
+    if (l->suspect || (l->queued && knit__idle_can_wake()))
+        return PERIOD_NS;
+    return *quiet > QUIET_AFTER || knit__sched.count == 1 ? QUIET_PERIOD_NS : PERIOD_NS;
 }
 
 static void *monitor(void *unused)
@@ -72,23 +180,28 @@ static void *monitor(void *unused)
     knit__os_thread_name("knit-monitor");
     while (!atomic_load_explicit(&mon.stop, memory_order_acquire)) {
         uint32_t word = atomic_load_explicit(&mon.word, memory_order_seq_cst);
-        int64_t period = PERIOD_NS;
+        bool nudging = knit__nudges_send();
+        struct look l = look();
+        int64_t period = PERIOD_NS, next;
 
-        if (all_asleep()) {
-            if (idle_looks == IDLE_LOOKS) {
-                look(); /* for once: nothing can be there */
-                sleep_long(word);
-                idle_looks = 0;
-                continue;
-            }
-            period <<= idle_looks++;
-        } else {
+        if (!knit__idle_nobody_runs()) {
             idle_looks = 0;
-            quiet = look() ? 0 : quiet + 1;
-            if (quiet > QUIET_AFTER)
-                period = QUIET_PERIOD_NS;
+            period = pause_after(&l, &quiet);
+        } else if (idle_looks < IDLE_LOOKS) {
+            period <<= idle_looks++;
+        } else if (l.noticed == 0 && !nudging) {
+            sleep_long(word);
+            idle_looks = 0;
+            continue;
+        } else {
+            period <<= IDLE_LOOKS;
         }
-        knit__futex_wait(&mon.word, word, knit__clock_now() + period);
+        if (nudging)
+            period = PERIOD_NS;
+        next = next_stranded_timer();
+        if (next > l.now + period || next <= l.now)
+            next = l.now + period; /* what is due already was told to somebody */
+        knit__futex_wait(&mon.word, word, next);
     }
     return NULL;
 }
@@ -97,8 +210,6 @@ int knit__sysmon_start(void)
 {
     int r = 0;
 
-    if (knit__sched.count == 1)
-        return 0; /* nobody to wake */
     knit__lock(&mon.lock);
     if (!mon.started) {
         atomic_store_explicit(&mon.stop, false, memory_order_relaxed);
@@ -110,7 +221,7 @@ int knit__sysmon_start(void)
     return r;
 }
 
-static void interrupt(void)
+void knit__sysmon_interrupt(void)
 {
     atomic_fetch_add_explicit(&mon.word, 1, memory_order_seq_cst);
     knit__futex_wake(&mon.word, 1);
@@ -119,7 +230,13 @@ static void interrupt(void)
 void knit__sysmon_wake(void)
 {
     if (atomic_load_explicit(&mon.state, memory_order_seq_cst) == ASLEEP)
-        interrupt();
+        knit__sysmon_interrupt();
+}
+
+void knit__sysmon_cover(void)
+{
+    knit__sysmon_start(); /* if it cannot be started a timer may be late */
+    knit__sysmon_interrupt();
 }
 
 void knit__sysmon_stop(void)
@@ -127,7 +244,7 @@ void knit__sysmon_stop(void)
     if (!mon.started)
         return;
     atomic_store_explicit(&mon.stop, true, memory_order_release);
-    interrupt();
+    knit__sysmon_interrupt();
     knit__os_thread_join(&mon.thread);
     mon.started = false;
 }

@@ -79,6 +79,9 @@ struct knit__task {
     uint32_t last_worker; /* where it parked: debug migration */
     bool is_thread;
     uint32_t random; /* order of a select's cases; 0: not seeded */
+    /* the third line: rarely touched */
+    struct knit__run *blocking; /* the outermost run in a blocking region; handoff.h */
+    uint32_t blocking_depth;    /* knit_blocking_enter without leave */
 };
 
 /* The base context of a run: what its group gave it. */

@@ -32,8 +32,8 @@ int knit__timer_arm(struct knit__timer *timer, int64_t when)
     if (first)
         publish_next(w);
     knit__unlock(&w->timer_lock);
-    if (first && foreign)
-        knit__idle_wake_worker(w); /* it may sleep longer than that */
+    if (first && foreign && !knit__idle_wake_worker(w)) /* it may sleep longer than that */
+        knit__sysmon_cover();
     return r;
 }
 

@@ -8,7 +8,7 @@
 #include "../base/assert.h"
 #include "../plat/relax.h"
 #include "guest.h"
-#include "idle.h"
+#include "handoff.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -85,6 +85,11 @@ static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run,
 {
     if (t->watcher)
         knit__upcalls.unwatch(t);
+    if (KNIT__UNLIKELY(t->blocking == run)) { /* it forgot to leave */
+        t->blocking = NULL;
+        t->blocking_depth = 0;
+        knit__away_leave(knit__worker_self());
+    }
     knit__upcalls.ended(run, r, skipped);
 }
 
@@ -218,7 +223,7 @@ static bool run_late_timers(struct knit__worker *w)
     int64_t now = 0;
     bool fired = false;
 
-    for (uint32_t i = 0; i < knit__sched.count; i++) {
+    for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *v = knit__sched.workers[i];
 
         if (v == w || knit__timer_next(v) == KNIT__NEVER)
@@ -268,18 +273,6 @@ static bool search_and_report(struct knit__worker *w)
     return found;
 }
 
-/* Nothing to do: search, then sleep. Returns when there may be something; searching: the worker is
- * counted as a searcher already. */
-static void idle(struct knit__worker *w, bool searching)
-{
-    searching = searching || knit__idle_begin_search();
-    do {
-        if (searching && search_and_report(w))
-            return;
-        searching = knit__idle_sleep(w);
-    } while (searching);
-}
-
 /* Leave the loop: the worker's thread ends on its own stack. */
 static void end_worker(struct knit__worker *w, struct knit__task *self)
 {
@@ -287,6 +280,29 @@ static void end_worker(struct knit__worker *w, struct knit__task *self)
     w->task = NULL;
     knit__fiber_switch(&self->fiber, &w->native, true);
     __builtin_unreachable();
+}
+
+/* Nothing to do: search, then sleep. Returns when there may be something; searching: the worker is
+ * counted as a searcher already. */
+static void idle(struct knit__worker *w, bool searching)
+{
+    knit__away_leave(w);
+    searching = searching || (!knit__handoff_surplus(w) && knit__idle_begin_search());
+    do {
+        if (searching && search_and_report(w))
+            return;
+        searching = knit__idle_sleep(w);
+    } while (searching);
+    if (w->retiring)
+        end_worker(w, w->task);
+}
+
+/* Others may have run our tasks meanwhile; if there are too many of us, this one sleeps. */
+static KNIT__COLD void step_aside(struct knit__worker *w)
+{
+    knit__away_leave(w);
+    if (knit__handoff_surplus(w) && knit__give_all_away(w))
+        idle(w, false);
 }
 
 /* Run records of the own ring, the newest first, a few at a time. Returns how many. */
@@ -314,11 +330,17 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
 {
     struct knit__rec oldest;
 
+    if (KNIT__UNLIKELY(knit__handoff_due(w)))
+        step_aside(w);
     look_around(w);
     if (KNIT__UNLIKELY(atomic_load_explicit(&knit__sched.stop, memory_order_acquire)))
         end_worker(w, self);
+    if (w->turn % OLDEST_EVERY != 0)
+        return;
+    if (KNIT__UNLIKELY(knit__stranded()))
+        knit__steal_stranded(w);
     /* so that none waits for ever below newer ones */
-    if (w->turn % OLDEST_EVERY == 0 && knit__ring_pop_oldest(&w->ring, &oldest)) {
+    if (knit__ring_pop_oldest(&w->ring, &oldest)) {
         run_from_loop(w, self, &oldest, ensure_spare_stack(w));
         bump(&knit__worker_self()->tasks_run, 1);
     }
@@ -404,6 +426,7 @@ void *knit__worker_thread(void *worker)
 
     knit__os_thread_name("knit-worker");
     w->errno_at = &errno;
+    knit__os_meter_begin(&w->meter);
     knit__tls_set_worker(w);
     knit__fiber_adopt(&w->native);
     w->native_entered = false;
@@ -416,6 +439,8 @@ void *knit__worker_thread(void *worker)
     knit__fiber_switch(&w->native, &first->fiber, false);
     knit__fiber_after(&w->native);
 
+    if (w->retiring)
+        knit__stack_spill(&w->stacks, true);
     knit__tls_set_worker(NULL);
     atomic_store_explicit(&w->exited, 1, memory_order_release);
     knit__futex_wake(&w->exited, 1);

@@ -68,25 +68,45 @@ struct knit__worker {
 
     /* idle.c: its lock, except `token` */
     KNIT__ALIGN_LINE _Atomic uint32_t token; /* parker: 1 = wake-up pending */
-    bool asleep;
-    bool started;
-    _Atomic bool thread_ready; /* its thread exists; written under the lock */
+    _Atomic bool asleep;                     /* written under the lock */
+    bool started;                            /* it has a thread, which will not end by itself */
+    bool joinable;                           /* there is a thread to join, started or not */
+    bool retiring;             /* the thread ends: written by itself, under the lock */
+    _Atomic bool thread_ready; /* = started, for readers without the lock */
     struct knit__os_thread thread;
     _Atomic uint32_t exited;
-    uint32_t seen_tick; /* sysmon only */
+    /* handoff.h: the worker itself (0, MARKED) and the monitor (NOTICED...) */
+    _Atomic uint32_t away;
+    struct knit__os_meter meter; /* set by its thread */
+    /* monitor only */
+    struct knit__watch {
+        uint64_t seen;   /* its progress */
+        int64_t since;   /* when that was first seen unchanged; 0: it changes */
+        int64_t at, cpu; /* the last look: when, processor time used until then */
+    } watch;
 };
 
 /* All workers; sched.c. */
 struct knit__sched {
-    struct knit__worker **workers; /* constant once started */
-    uint32_t count;
-    bool migrate; /* debug: resume every task on another worker */
+    struct knit__worker **workers; /* room for `limit`; those below `live` are there for good */
+    uint32_t count;                /* so many run at a time: the ones configured */
+    uint32_t limit;                /* with the spare ones (handoff.h) */
+    _Atomic uint32_t live;         /* grows under idle.lock */
+    bool migrate;                  /* debug: resume every task on another worker */
     _Atomic bool stop;
     uint64_t ticks_per_us;
 };
 extern struct knit__sched knit__sched;
 
-int knit__sched_start(uint32_t workers, bool migrate);
+/* Workers there are now, spare ones included. */
+static inline uint32_t knit__workers_live(void)
+{
+    /* acquire pairs with the release of who adds one: it is complete */
+    return atomic_load_explicit(&knit__sched.live, memory_order_acquire);
+}
+
+int knit__sched_start(uint32_t workers, uint32_t spares, bool migrate);
+struct knit__worker *knit__worker_new(uint32_t index); /* NULL: no memory */
 /* True: every worker has ended and all memory is freed. False: something still runs. */
 bool knit__sched_stop(void);
 void knit__sched_abandon(void); /* child of a fork */
@@ -127,6 +147,8 @@ int knit__submit(const struct knit__rec *rec);
 KNIT__COLD void knit__throttle(struct knit__worker *w);
 /* One of another worker's queues moved here, if any is worth it: true. */
 bool knit__steal(struct knit__worker *w);
+/* The same from those who cannot run their queues: away, or without a thread. */
+KNIT__COLD bool knit__steal_stranded(struct knit__worker *w);
 /* The queue grew past wake_at. */
 KNIT__COLD void knit__notify_backlog(struct knit__worker *w);
 

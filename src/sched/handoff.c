@@ -1,0 +1,126 @@
+/* Going away and coming back. The essay is in handoff.h. */
+#include "handoff.h"
+
+#include "guest.h"
+#include "ready.h"
+#include "timer.h"
+
+bool knit__has_queued(struct knit__worker *w)
+{
+    return knit__ring_len(&w->ring) + knit__ready_count(w) +
+               atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) !=
+           0;
+}
+
+bool knit__stranded(void)
+{
+    uint32_t n = knit__workers_live();
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct knit__worker *v = knit__sched.workers[i];
+
+        if ((knit__away(v) != KNIT__AWAY_NO ||
+             !atomic_load_explicit(&v->thread_ready, memory_order_seq_cst)) &&
+            knit__has_queued(v))
+            return true;
+    }
+    return false;
+}
+
+/* One who ran does not: somebody else may, if there is anything to do. True: somebody was woken. */
+static bool give_way(struct knit__worker *w)
+{
+    /* seq_cst: away was set before; see "nothing is forgotten" */
+    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    return (knit__has_queued(w) || knit__inject_pending() || knit__guests_pending()) &&
+           knit__idle_notify();
+}
+
+void knit__away_enter(struct knit__worker *w, const knit_site *site)
+{
+    uint32_t no = KNIT__AWAY_NO;
+
+    knit__flush_ended(w);
+    w->sample_began = 0; /* not the length of a run */
+    knit__site_count(site, KNIT__SITE_CALL);
+    if (!atomic_compare_exchange_strong_explicit(&w->away, &no, KNIT__AWAY_MARKED,
+                                                 memory_order_seq_cst, memory_order_relaxed))
+        return; /* noticed before: others run its tasks already */
+    if (give_way(w))
+        knit__site_count(site, KNIT__SITE_HANDOFF);
+    if (knit__timer_next(w) != KNIT__NEVER)
+        knit__sysmon_cover();
+}
+
+void knit__away_leave(struct knit__worker *w)
+{
+    if (atomic_load_explicit(&w->away, memory_order_relaxed) != KNIT__AWAY_NO &&
+        atomic_exchange_explicit(&w->away, KNIT__AWAY_NO, memory_order_seq_cst) != KNIT__AWAY_NO)
+        atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
+}
+
+bool knit__away_notice(struct knit__worker *w, enum knit__away why)
+{
+    uint32_t no = KNIT__AWAY_NO;
+    const knit_site *site = knit__site_of_stuck(w);
+
+    if (!atomic_compare_exchange_strong_explicit(&w->away, &no, why, memory_order_seq_cst,
+                                                 memory_order_relaxed))
+        return false;
+    knit__site_count(site, why == KNIT__AWAY_BLOCKED ? KNIT__SITE_BLOCKED : KNIT__SITE_COMPUTED);
+    if (give_way(w))
+        knit__site_count(site, KNIT__SITE_HANDOFF);
+    return true;
+}
+
+/* ---- stepping aside ---- */
+
+/* The newest records of the ring, up to a chunk, to the inject queue. */
+static bool give_records(struct knit__worker *w)
+{
+    while (knit__ring_len(&w->ring) > 0) {
+        struct knit__chunk *c = knit__chunk_get();
+        const struct knit__rec *rec;
+
+        if (!c)
+            return false;
+        c->begin = c->end = KNIT__CHUNK_CAPACITY;
+        while (c->begin > 0 && (rec = knit__ring_pop(&w->ring)) != NULL)
+            c->recs[--c->begin] = *rec;
+        if (c->begin == c->end) { /* a thief is at it */
+            knit__chunk_put(c);
+            return true;
+        }
+        knit__inject_chunk(c);
+    }
+    return true;
+}
+
+static void give_tasks(struct knit__worker *w)
+{
+    struct knit__worker *to = knit__sched.workers[w->index % knit__sched.count];
+    struct knit__ready *q = &w->ready;
+    struct knit__batch b;
+
+    if (!knit__bias_enter(&q->bias))
+        return; /* a thief is at it */
+    b = (struct knit__batch){q->first, q->last, knit__ready_count(w)};
+    q->first = q->last = NULL;
+    atomic_store_explicit(&q->count, 0, memory_order_relaxed);
+    knit__bias_leave(&q->bias);
+    if (b.count == 0)
+        return;
+    knit__inbox_push(to, &b);
+    if (!knit__idle_wake_worker(to))
+        knit__idle_notify();
+}
+
+bool knit__give_all_away(struct knit__worker *w)
+{
+    knit__flush_ended(w); /* may make a waiter ready */
+    knit__inbox_take(w, w);
+    if (!give_records(w))
+        return false;
+    give_tasks(w);
+    return true;
+}

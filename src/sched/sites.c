@@ -1,0 +1,90 @@
+/* Where the program blocks: a bounded table, by place.
+ *
+ * An entry is taken by a CAS of its site from NULL, and kept; the table is never shrunk, so readers
+ * and writers need no lock. Entry 0 has no site: it counts what found no room, and tasks without
+ * one. A plain hash of the address, then the next entries. */
+#include "handoff.h"
+
+enum { ENTRIES = 128 };
+
+static struct entry {
+    _Atomic(const knit_site *) site;
+    _Atomic uint64_t counts[KNIT__SITE_EVENTS];
+} table[ENTRIES];
+
+static struct entry *entry_of(const knit_site *site)
+{
+    uint32_t first = (uint32_t)((uintptr_t)site / sizeof(knit_site));
+
+    for (uint32_t i = 0; site && i < ENTRIES - 1; i++) {
+        struct entry *e = &table[1 + (first + i) % (ENTRIES - 1)];
+        const knit_site *was = NULL;
+
+        if (atomic_load_explicit(&e->site, memory_order_relaxed) == site ||
+            atomic_compare_exchange_strong_explicit(&e->site, &was, site, memory_order_relaxed,
+                                                    memory_order_relaxed) ||
+            was == site)
+            return e;
+    }
+    return &table[0];
+}
+
+void knit__site_count(const knit_site *site, enum knit__site_event event)
+{
+    atomic_fetch_add_explicit(&entry_of(site)->counts[event], 1, memory_order_relaxed);
+}
+
+uint32_t knit__site_entries(void)
+{
+    return ENTRIES;
+}
+
+const knit_site *knit__site_get(uint32_t i, uint64_t counts[KNIT__SITE_EVENTS])
+{
+    for (int event = 0; event < KNIT__SITE_EVENTS; event++)
+        counts[event] = atomic_load_explicit(&table[i].counts[event], memory_order_relaxed);
+    return atomic_load_explicit(&table[i].site, memory_order_relaxed);
+}
+
+/* What a worker that does not get on is running. Its fields are plain ones, and it may get on at
+ * any moment, so this reads like a seqlock: task, run, site; a barrier on every thread; again. The
+ * run lives while task->run points to it; it is left by storing another pointer there, before
+ * anything else can use its memory (which stays mapped: a stack is never given back). If the site
+ * that was read came from a store after that, the barrier makes the earlier store visible too, and
+ * the second look differs. Where there is no such barrier
+ * nothing is read.
+ *
+ * The sanitizers cannot know that argument. */
+#if defined(__has_attribute)
+#if __has_attribute(no_sanitize)
+#define UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined")))
+#endif
+#endif
+#ifndef UNCHECKED
+#define UNCHECKED __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
+#endif
+
+UNCHECKED KNIT__NOINLINE const knit_site *knit__site_of_stuck(const struct knit__worker *w)
+{
+    struct knit__task *const volatile *task_at = (struct knit__task *const volatile *)&w->task;
+    uint32_t tick = atomic_load_explicit(&w->tick_seen, memory_order_acquire);
+    struct knit__task *t = *task_at;
+    struct knit__run *const volatile *run_at;
+    const knit_site *const volatile *site_at;
+    struct knit__run *run;
+    const knit_site *site;
+
+    if (!knit__asymmetric || !t)
+        return NULL;
+    run_at = (struct knit__run *const volatile *)&t->run;
+    run = *run_at;
+    if (!run)
+        return NULL;
+    site_at = (const knit_site *const volatile *)&run->rec.site;
+    site = *site_at;
+    knit__heavy_barrier();
+    if (*task_at != t || *run_at != run ||
+        atomic_load_explicit(&w->tick_seen, memory_order_relaxed) != tick)
+        return NULL;
+    return site;
+}
