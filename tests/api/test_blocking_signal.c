@@ -1,0 +1,344 @@
+/* Interruptible blocking calls: woken by the end of the context, through a signal that never comes
+ * after the call. And blocking calls at the end of the process, in a fork, at the limit of spares. */
+#include "knittest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+typedef struct source {
+    int fds[2];
+    atomic_int in, most, done;
+} source;
+
+static source source_new(void)
+{
+    source s = {.fds = {-1, -1}};
+    CHECK_INT(pipe(s.fds), 0);
+    return s;
+}
+
+static void source_free(source *s)
+{
+    close(s->fds[0]);
+    close(s->fds[1]);
+}
+
+static int read_byte(void *arg)
+{
+    source *s = arg;
+    char byte;
+    int now = atomic_fetch_add(&s->in, 1) + 1, most = atomic_load(&s->most);
+    ssize_t n;
+    while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now)) {
+    }
+    n = read(s->fds[0], &byte, 1);
+    atomic_fetch_sub(&s->in, 1);
+    atomic_fetch_add(&s->done, 1);
+    return n == 1 ? 0 : -errno;
+}
+
+static int read_interruptibly(void *arg)
+{
+    return knit_blocking_interruptible(read_byte, arg);
+}
+
+static int read_marked(void *arg)
+{
+    return knit_blocking(read_byte, arg);
+}
+
+static int read_unmarked(void *arg)
+{
+    return read_byte(arg);
+}
+
+static int fail_when_all_read(void *arg)
+{
+    source *s = arg;
+    kt_until(atomic_load(&s->in) == 3);
+    return -EDOM;
+}
+
+static void the_first_error_wakes_blocked_siblings(void)
+{
+    source s = source_new();
+    knit_errgroup g;
+    CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(knit_errgroup_go(&g, read_interruptibly, &s), 0);
+    CHECK_INT(knit_errgroup_go(&g, fail_when_all_read, &s), 0);
+    CHECK_INT(knit_errgroup_wait(&g), -EDOM);
+    CHECK_INT(s.done, 3);
+    CHECK_INT(knit_errgroup_close(&g), -EDOM);
+    source_free(&s);
+}
+
+/* The deadline lies in the heap of the worker that blocks. */
+static void a_deadline_wakes_the_call(void)
+{
+    source s = source_new();
+    knit_ctx *ctx;
+    knit_ctx_scope scope;
+    CHECK_INT(knit_ctx_with_timeout(knit_ctx_current(), 3 * KNIT_MILLISECOND, &ctx), 0);
+    CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+    CHECK_INT(knit_blocking_interruptible(read_byte, &s), -ETIMEDOUT);
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+    knit_ctx_unref(ctx);
+    source_free(&s);
+}
+
+static void an_ended_context_makes_no_call(void)
+{
+    source s = source_new();
+    knit_ctx *ctx;
+    knit_ctx_scope scope;
+    CHECK_INT(knit_ctx_with_cancel(knit_ctx_current(), &ctx), 0);
+    knit_ctx_cancel(ctx, 0);
+    CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+    CHECK_INT(knit_blocking_interruptible(read_byte, &s), -ECANCELED);
+    CHECK_INT(s.done, 0);
+    CHECK_INT(write(s.fds[1], "x", 1), 1);
+    CHECK_INT(knit_blocking(read_byte, &s), 0); /* the plain form is not affected */
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+    knit_ctx_unref(ctx);
+    source_free(&s);
+}
+
+static int succeed_under_ended_context(void *arg)
+{
+    knit_ctx_cancel(arg, 0);
+    return 5;
+}
+
+static void a_result_that_is_not_eintr_is_kept(void)
+{
+    knit_ctx *ctx;
+    knit_ctx_scope scope;
+    CHECK_INT(knit_ctx_with_cancel(knit_ctx_current(), &ctx), 0);
+    CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+    CHECK_INT(knit_blocking_interruptible(succeed_under_ended_context, ctx), 5);
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+    knit_ctx_unref(ctx);
+}
+
+/* The signal comes between any two steps of the call; it must not hit what comes after it. */
+static int cancel_soon(void *arg)
+{
+    knit_ctx_cancel(arg, 0);
+    return 0;
+}
+
+static void cancel_from_thread(void *arg)
+{
+    knit_ctx_cancel(arg, 0);
+}
+
+static int poll_once(void *arg)
+{
+    struct pollfd p = {.fd = *(int *)arg, .events = POLLIN};
+    return poll(&p, 1, 0) < 0 ? -errno : 0;
+}
+
+static void no_signal_comes_after_the_call(void)
+{
+    source s = source_new();
+    const int n = kt_count(300);
+    for (int i = 0; i < n; i++) {
+        struct pollfd p = {.fd = s.fds[0], .events = POLLIN};
+        knit_errgroup g = {0};
+        knit_ctx *ctx;
+        knit_ctx_scope scope;
+        int r;
+        CHECK_INT(knit_ctx_with_cancel(knit_ctx_background(), &ctx), 0);
+        CHECK_INT(knit_errgroup_go(&g, cancel_soon, ctx), 0);
+        CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+        (void)knit_blocking_interruptible(poll_once, &s.fds[0]);
+        r = poll(&p, 1, i % 4 == 0); /* EINTR if a signal came late */
+        CHECK_INT(r, 0);
+        CHECK_INT(knit_ctx_leave(&scope), 0);
+        CHECK_INT(knit_errgroup_wait(&g), 0);
+        knit_ctx_unref(ctx);
+    }
+    source_free(&s);
+}
+
+static void a_cancel_at_any_moment_ends_the_call(void)
+{
+    source s = source_new();
+    const int n = kt_count(100);
+    for (int i = 0; i < n; i++) {
+        knit_ctx *ctx;
+        knit_ctx_scope scope;
+        kt_thread *canceller;
+        CHECK_INT(knit_ctx_with_cancel(knit_ctx_background(), &ctx), 0);
+        canceller = kt_thread_start(cancel_from_thread, ctx);
+        CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+        CHECK_INT(knit_blocking_interruptible(read_byte, &s), -ECANCELED);
+        CHECK_INT(knit_ctx_leave(&scope), 0);
+        kt_thread_join(canceller);
+        knit_ctx_unref(ctx);
+    }
+    source_free(&s);
+}
+
+/* ---- the program's own handler --------------------------------------------------------------- */
+
+static atomic_int urgent;
+
+static void on_urgent(int number)
+{
+    (void)number;
+    atomic_fetch_add(&urgent, 1);
+}
+
+static void the_programs_handler_still_gets_its_signals(void)
+{
+    struct sigaction mine = {.sa_handler = on_urgent}, before;
+    sigset_t set;
+    sigemptyset(&mine.sa_mask);
+    CHECK_INT(sigaction(SIGURG, &mine, &before), 0);
+    for (int i = 0; i < 2; i++) {
+        int seen = atomic_load(&urgent);
+        a_deadline_wakes_the_call();
+        CHECK_INT(atomic_load(&urgent), seen); /* ours are not handed on */
+        CHECK_INT(raise(SIGURG), 0);
+        CHECK_INT(atomic_load(&urgent), seen + 1);
+        CHECK_INT(sigaction(SIGURG, &mine, NULL), 0); /* again in front of ours */
+    }
+    CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &set), 0);
+    CHECK_INT(sigismember(&set, SIGURG), 0);
+    CHECK_INT(sigaction(SIGURG, &before, NULL), 0);
+}
+
+static void a_blocked_signal_is_blocked_again(void)
+{
+    sigset_t set, now;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    CHECK_INT(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    a_deadline_wakes_the_call();
+    CHECK_INT(pthread_sigmask(SIG_UNBLOCK, &set, &now), 0);
+    CHECK_INT(sigismember(&now, SIGURG), 1);
+}
+
+/* ---- the limit of spares --------------------------------------------------------------------- */
+
+static int start_readers(source *s, int n, knit_errgroup *g)
+{
+    for (int i = 0; i < n; i++)
+        CHECK_INT(knit_errgroup_go(g, read_marked, s), 0);
+    return n;
+}
+
+static void no_more_spares_than_allowed(void)
+{
+    source s = source_new();
+    knit_errgroup g = {0};
+    knit_runtime_counts counts;
+    setenv("KNIT_WORKERS", "1", 1);
+    setenv("KNIT_SPARES", "2", 1);
+    start_readers(&s, 10, &g);
+    kt_until(atomic_load(&s.in) == 3);
+    CHECK_INT(knit_runtime_stats(&counts), 0);
+    CHECK_INT(counts.spares, 2);
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(write(s.fds[1], "x", 1), 1);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(s.most, 3);
+    CHECK_INT(s.done, 10);
+    CHECK_INT(knit_runtime_stats(&counts), 0);
+    CHECK_INT(counts.spares_started, 2); /* used again, not started again */
+    source_free(&s);
+}
+
+static void without_spares_a_call_blocks_the_worker(void)
+{
+    source s = source_new();
+    knit_errgroup g = {0};
+    knit_runtime_counts counts;
+    setenv("KNIT_WORKERS", "1", 1);
+    setenv("KNIT_SPARES", "0", 1);
+    start_readers(&s, 10, &g);
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(write(s.fds[1], "x", 1), 1);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(s.most, 1);
+    CHECK_INT(knit_runtime_stats(&counts), 0);
+    CHECK_INT(counts.spares_started, 0);
+    source_free(&s);
+}
+
+/* ---- the end of the process, and fork -------------------------------------------------------- */
+
+static source lasting; /* blocked calls may outlive the test function */
+static knit_errgroup lasting_group;
+
+static int return_while_blocked(void *arg)
+{
+    const bool marked = *(bool *)arg;
+    lasting = source_new();
+    for (int i = 0; i < knit_workers() + 1; i++)
+        CHECK_INT(knit_errgroup_go(&lasting_group, marked ? read_marked : read_unmarked, &lasting),
+                  0);
+    kt_until(atomic_load(&lasting.in) == knit_workers() + 1);
+    return 11;
+}
+
+static void the_process_ends_while_calls_block(void)
+{
+    bool marked = true;
+    CHECK_INT(kt_child(return_while_blocked, &marked), 11);
+    marked = false;
+    CHECK_INT(kt_child(return_while_blocked, &marked), 11);
+}
+
+static int read_some(void *arg)
+{
+    source s = source_new();
+    knit_errgroup g = {0};
+    (void)arg;
+    start_readers(&s, 5, &g);
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(write(s.fds[1], "x", 1), 1);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    source_free(&s);
+    a_deadline_wakes_the_call();
+    return 12;
+}
+
+static void a_fork_while_calls_block(void)
+{
+    source s = source_new();
+    knit_errgroup g = {0};
+    if (KT_TSAN)
+        kt_skip("TSan cannot start threads in the child of a process that had some");
+    start_readers(&s, 3, &g);
+    kt_until(atomic_load(&s.in) == 3);
+    CHECK_INT(kt_child(read_some, NULL), 12);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(write(s.fds[1], "x", 1), 1);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(read_some(NULL), 12);
+    source_free(&s);
+}
+
+static const knittest tests[] = {
+    BOTH(the_first_error_wakes_blocked_siblings),
+    BOTH(a_deadline_wakes_the_call),
+    BOTH(an_ended_context_makes_no_call),
+    BOTH(a_result_that_is_not_eintr_is_kept),
+    BOTH(no_signal_comes_after_the_call),
+    BOTH(a_cancel_at_any_moment_ends_the_call),
+    ALONE(the_programs_handler_still_gets_its_signals),
+    ALONE(a_blocked_signal_is_blocked_again),
+    COLD(no_more_spares_than_allowed),
+    COLD(without_spares_a_call_blocks_the_worker),
+    ALONE(the_process_ends_while_calls_block),
+    ALONE(a_fork_while_calls_block),
+};
+
+KNITTEST_MAIN(tests)
