@@ -337,7 +337,7 @@ static const knittest tests[] = {
     ALONE(a_blocked_signal_is_blocked_again),
     COLD(no_more_spares_than_allowed),
     COLD(without_spares_a_call_blocks_the_worker),
-    ALONE(the_process_ends_while_calls_block),
+    COLD(the_process_ends_while_calls_block),
     ALONE(a_fork_while_calls_block),
 };
 
