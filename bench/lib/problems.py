@@ -174,6 +174,32 @@ PROGRAMS = [
         min_threads=2,
     ),
     Program(
+        "handoff",
+        [
+            Output("handoff", "a task sleeps 50 ms in a marked call: until 1,000 short ones ran", "us"),
+            Output("handoff_unmarked", "the same, not marked", "us", "unmarked"),
+            Output("handoff_compute", "a task computes for 50 ms: until 1,000 short ones ran", "us",
+                   "compute"),
+        ],
+        ["knit", "go", "tokio"],
+        size=1000,
+        quick=1000,
+        extra=15,
+    ),
+    Program(
+        "monitor",
+        [
+            Output("monitor", "busy worker: time with the monitor by time without", "x"),
+            Output("monitor_cpu", "the same for processor time", "x", "cpu"),
+            Output("monitor_idle", "processor time while 1,000 tasks sleep for 10 s", "us", "idle_us"),
+            Output("monitor_idle_ticks", "the same in ticks", "ticks", "idle_ticks"),
+        ],
+        ["knit"],
+        size=5_000_000,
+        quick=1_000_000,
+        extra=10,
+    ),
+    Program(
         "digest",
         [Output("digest", "SHA-256 of every file of a tree of 500 MB, cached", "s")],
         ["knit", "go", "xargs", "xargs_openssl"],

@@ -2,7 +2,7 @@
  *
  * Any C function may be called from a task. One that blocks the thread (getaddrinfo, read from a
  * file, a database client, a lock of some library) or computes for long keeps the other tasks of
- * that worker waiting only until the runtime notices: some milliseconds for a blocked call, 10 ms
+ * that worker waiting only until the runtime notices: about a millisecond for a blocked call, 4 ms
  * for a computation with tasks queued behind it. Then a spare thread runs the other tasks. Say it
  * beforehand, by knit_blocking, and they go on at once; it costs some tens of nanoseconds.
  *

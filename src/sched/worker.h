@@ -81,7 +81,7 @@ struct knit__worker {
     /* monitor only */
     struct knit__watch {
         uint64_t seen;   /* its progress */
-        int64_t since;   /* when that was first seen unchanged; 0: it changes */
+        int64_t since;   /* when that was first seen; 0: it did not run */
         int64_t at, cpu; /* the last look: when, processor time used until then */
     } watch;
 };
