@@ -19,6 +19,7 @@ set(KNIT_SOURCES
   plat/linux/meter.c
   plat/linux/thread.c
   plat/linux/vm.c
+  plat/linux/write.c
   core/bias.c
   core/inject.c
   core/lock.c

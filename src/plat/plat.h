@@ -85,6 +85,11 @@ void knit__heavy_barrier(void);
 /* Processors this process may use: affinity mask, cut by a cgroup CPU quota (rounded up). >= 1. */
 int knit__cpu_count(void);
 
+/* ---- write.c ---- */
+
+/* All of it to a descriptor; false: it could not be written. */
+bool knit__os_write(int fd, const char *text, size_t n);
+
 /* ---- vm.c ---- */
 
 size_t knit__page_size(void);

@@ -153,9 +153,12 @@ static int64_t next_stranded_timer(void)
     return first;
 }
 
-/* Until somebody runs, or the word changes; at most until `latest`. */
-static void sleep_long(uint32_t word, int64_t latest)
+/* Until somebody runs, or the word changes; at most until `latest`. False: a timer is overdue that
+ * nobody can be found for. */
+static bool sleep_long(uint32_t word, int64_t latest)
 {
+    bool slept = false;
+
     (void)atomic_exchange_explicit(&mon.state, ASLEEP, memory_order_seq_cst);
     while (knit__idle_nobody_runs() &&
            atomic_load_explicit(&mon.word, memory_order_seq_cst) == word) {
@@ -166,8 +169,10 @@ static void sleep_long(uint32_t word, int64_t latest)
         if (next <= knit__clock_now())
             break;
         knit__futex_wait(&mon.word, word, next);
+        slept = true;
     }
     atomic_store_explicit(&mon.state, AWAKE, memory_order_seq_cst);
+    return slept;
 }
 
 /* The pause after a look at running workers. With nothing queued nobody suffers from a stuck one. */
@@ -206,9 +211,10 @@ static void *monitor(void *unused)
             idle_looks++;
             nap(word, l.now, idle_looks < 3 || nudging ? PERIOD_NS : IDLE_PERIOD_NS);
         } else {
-            sleep_long(word, l.noticed > 0 ? l.now + NOTICED_PERIOD_NS : KNIT__NEVER);
+            bool slept = sleep_long(word, l.noticed > 0 ? l.now + NOTICED_PERIOD_NS : KNIT__NEVER);
             /* still nobody runs: not a reason to begin again */
-            idle_looks = knit__idle_nobody_runs() ? idle_looks : 0;
+            if (!slept || !knit__idle_nobody_runs())
+                idle_looks = 0;
         }
     }
     return NULL;

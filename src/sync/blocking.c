@@ -1,5 +1,5 @@
 /* Blocking calls in tasks: the public side of sched/handoff.h and sched/nudge.h. */
-#define _POSIX_C_SOURCE 200809L /* dprintf */
+#include "../plat/plat.h"
 #include "../plat/tls.h"
 #include "../sched/handoff.h"
 #include "../sched/nudge.h"
@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <knit/blocking.h>
 #include <stdio.h>
+#include <string.h>
 
 int knit_blocking_enter_at(const knit_site *site)
 {
@@ -119,21 +120,28 @@ int knit_blocking_sites(knit_blocking_site *ret_sites, size_t n)
     return (int)found;
 }
 
+/* A line of the dump; a long path is cut. */
+static bool dump_site(int fd, const knit_blocking_site *s)
+{
+    static const knit_site elsewhere = {"elsewhere", "", 0};
+    const knit_site *site = s->site ? s->site : &elsewhere;
+    char line[512];
+
+    snprintf(line, sizeof line,
+             "knit: %.200s:%d %.100s: calls %llu, handed off %llu, blocked %llu, computed %llu\n",
+             site->file, site->line, site->what, (unsigned long long)s->calls,
+             (unsigned long long)s->handoffs, (unsigned long long)s->blocked,
+             (unsigned long long)s->computed);
+    return knit__os_write(fd, line, strlen(line));
+}
+
 int knit_blocking_dump(int fd)
 {
-    int saved = knit__errno_get(), r = 0;
-
-    for (uint32_t i = 0; i < knit__site_entries() && r >= 0; i++) {
+    for (uint32_t i = 0; i < knit__site_entries(); i++) {
         knit_blocking_site s;
 
-        if (!site_at(i, &s))
-            continue;
-        r = dprintf(
-            fd, "knit: %s:%d %s: calls %llu, handed off %llu, blocked %llu, computed %llu\n",
-            s.site ? s.site->file : "elsewhere", s.site ? s.site->line : 0,
-            s.site ? s.site->what : "", (unsigned long long)s.calls, (unsigned long long)s.handoffs,
-            (unsigned long long)s.blocked, (unsigned long long)s.computed);
+        if (site_at(i, &s) && !dump_site(fd, &s))
+            return -EIO;
     }
-    knit__errno_set(saved);
-    return r < 0 ? -EIO : 0;
+    return 0;
 }

@@ -1,17 +1,16 @@
 /* Interruptible blocking calls: woken by the end of the context, through a signal that never comes
- * after the call. And blocking calls at the end of the process, in a fork, at the limit of spares. */
+ * after the call. */
 #include "knittest.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 typedef struct source {
     int fds[2];
-    atomic_int in, most, done;
+    atomic_int in, done;
 } source;
 
 static source source_new(void)
@@ -31,10 +30,8 @@ static int read_byte(void *arg)
 {
     source *s = arg;
     char byte;
-    int now = atomic_fetch_add(&s->in, 1) + 1, most = atomic_load(&s->most);
     ssize_t n;
-    while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now)) {
-    }
+    atomic_fetch_add(&s->in, 1);
     n = read(s->fds[0], &byte, 1);
     atomic_fetch_sub(&s->in, 1);
     atomic_fetch_add(&s->done, 1);
@@ -44,16 +41,6 @@ static int read_byte(void *arg)
 static int read_interruptibly(void *arg)
 {
     return knit_blocking_interruptible(read_byte, arg);
-}
-
-static int read_marked(void *arg)
-{
-    return knit_blocking(read_byte, arg);
-}
-
-static int read_unmarked(void *arg)
-{
-    return read_byte(arg);
 }
 
 static int fail_when_all_read(void *arg)
@@ -225,107 +212,6 @@ static void a_blocked_signal_is_blocked_again(void)
     CHECK_INT(sigismember(&now, SIGURG), 1);
 }
 
-/* ---- the limit of spares --------------------------------------------------------------------- */
-
-static int start_readers(source *s, int n, knit_errgroup *g)
-{
-    for (int i = 0; i < n; i++)
-        CHECK_INT(knit_errgroup_go(g, read_marked, s), 0);
-    return n;
-}
-
-static void no_more_spares_than_allowed(void)
-{
-    source s = source_new();
-    knit_errgroup g = {0};
-    knit_runtime_counts counts;
-    setenv("KNIT_WORKERS", "1", 1);
-    setenv("KNIT_SPARES", "2", 1);
-    start_readers(&s, 10, &g);
-    kt_until(atomic_load(&s.in) == 3);
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    CHECK_INT(counts.spares, 2);
-    for (int i = 0; i < 10; i++)
-        CHECK_INT(write(s.fds[1], "x", 1), 1);
-    CHECK_INT(knit_errgroup_wait(&g), 0);
-    CHECK_INT(s.most, 3);
-    CHECK_INT(s.done, 10);
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    CHECK_INT(counts.spares_started, 2); /* used again, not started again */
-    source_free(&s);
-}
-
-static void without_spares_a_call_blocks_the_worker(void)
-{
-    source s = source_new();
-    knit_errgroup g = {0};
-    knit_runtime_counts counts;
-    setenv("KNIT_WORKERS", "1", 1);
-    setenv("KNIT_SPARES", "0", 1);
-    start_readers(&s, 10, &g);
-    for (int i = 0; i < 10; i++)
-        CHECK_INT(write(s.fds[1], "x", 1), 1);
-    CHECK_INT(knit_errgroup_wait(&g), 0);
-    CHECK_INT(s.most, 1);
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    CHECK_INT(counts.spares_started, 0);
-    source_free(&s);
-}
-
-/* ---- the end of the process, and fork -------------------------------------------------------- */
-
-static source lasting; /* blocked calls may outlive the test function */
-static knit_errgroup lasting_group;
-
-static int return_while_blocked(void *arg)
-{
-    const bool marked = *(bool *)arg;
-    lasting = source_new();
-    for (int i = 0; i < knit_workers() + 1; i++)
-        CHECK_INT(knit_errgroup_go(&lasting_group, marked ? read_marked : read_unmarked, &lasting),
-                  0);
-    kt_until(atomic_load(&lasting.in) == knit_workers() + 1);
-    return 11;
-}
-
-static void the_process_ends_while_calls_block(void)
-{
-    bool marked = true;
-    CHECK_INT(kt_child(return_while_blocked, &marked), 11);
-    marked = false;
-    CHECK_INT(kt_child(return_while_blocked, &marked), 11);
-}
-
-static int read_some(void *arg)
-{
-    source s = source_new();
-    knit_errgroup g = {0};
-    (void)arg;
-    start_readers(&s, 5, &g);
-    for (int i = 0; i < 5; i++)
-        CHECK_INT(write(s.fds[1], "x", 1), 1);
-    CHECK_INT(knit_errgroup_wait(&g), 0);
-    source_free(&s);
-    a_deadline_wakes_the_call();
-    return 12;
-}
-
-static void a_fork_while_calls_block(void)
-{
-    source s = source_new();
-    knit_errgroup g = {0};
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
-    start_readers(&s, 3, &g);
-    kt_until(atomic_load(&s.in) == 3);
-    CHECK_INT(kt_child(read_some, NULL), 12);
-    for (int i = 0; i < 3; i++)
-        CHECK_INT(write(s.fds[1], "x", 1), 1);
-    CHECK_INT(knit_errgroup_wait(&g), 0);
-    CHECK_INT(read_some(NULL), 12);
-    source_free(&s);
-}
-
 static const knittest tests[] = {
     BOTH(the_first_error_wakes_blocked_siblings),
     BOTH(a_deadline_wakes_the_call),
@@ -335,10 +221,6 @@ static const knittest tests[] = {
     BOTH(a_cancel_at_any_moment_ends_the_call),
     ALONE(the_programs_handler_still_gets_its_signals),
     ALONE(a_blocked_signal_is_blocked_again),
-    COLD(no_more_spares_than_allowed),
-    COLD(without_spares_a_call_blocks_the_worker),
-    COLD(the_process_ends_while_calls_block),
-    ALONE(a_fork_while_calls_block),
 };
 
 KNITTEST_MAIN(tests)
