@@ -18,6 +18,8 @@
 #include "ready.h"
 #include "timer.h"
 
+#include <errno.h>
+
 enum {
     PERIOD_NS = 1000 * 1000,
     QUIET_PERIOD_NS = 4 * 1000 * 1000,
@@ -225,7 +227,9 @@ int knit__sysmon_start(void)
     int r = 0;
 
     knit__lock(&mon.lock);
-    if (!mon.started) {
+    if (atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst)) {
+        r = -ECANCELED; /* who stops it takes the lock after setting that: it would not see this one */
+    } else if (!mon.started) {
         atomic_store_explicit(&mon.stop, false, memory_order_relaxed);
         atomic_store_explicit(&mon.state, AWAKE, memory_order_relaxed);
         r = knit__os_thread_start(&mon.thread, monitor, NULL);
@@ -255,7 +259,12 @@ void knit__sysmon_cover(void)
 
 void knit__sysmon_stop(void)
 {
-    if (!mon.started)
+    bool started;
+
+    knit__lock(&mon.lock);
+    started = mon.started;
+    knit__unlock(&mon.lock);
+    if (!started)
         return;
     atomic_store_explicit(&mon.stop, true, memory_order_release);
     knit__sysmon_interrupt();
