@@ -104,7 +104,7 @@ static void give_tasks(struct knit__worker *w)
 
     if (!knit__bias_enter(&q->bias))
         return; /* a thief is at it */
-    b = (struct knit__batch){q->first, q->last, knit__ready_count(w)};
+    b = (struct knit__batch){.first = q->first, .last = q->last, .count = knit__ready_count(w)};
     q->first = q->last = NULL;
     atomic_store_explicit(&q->count, 0, memory_order_relaxed);
     knit__bias_leave(&q->bias);
