@@ -21,7 +21,7 @@ int knit_blocking_enter_at(const knit_site *site)
     if (t->blocking_depth++ > 0)
         return 0;
     t->blocking = t->run;
-    t->run->rec.flags |= KNIT__RUN_TOUCHED; /* its end looks whether it has left */
+    knit__run_touch(t->run); /* its end looks whether it has left */
     knit__away_enter(w, site);
     return 0;
 }
