@@ -15,6 +15,7 @@
 #include "knit/chan.h"
 #include "knit/select.h"
 #include "knit/syncmap.h"
+#include "knit/sync.h"
 #include "knit/errgroup.h"
 #include "knit/runtime.h"
 

@@ -40,10 +40,14 @@ set(KNIT_SOURCES
   sched/worker.c
   sync/blocking.c
   sync/chan.c
+  sync/cond.c
   sync/ctx.c
   sync/join.c
   sync/mapshard.c
   sync/select.c
+  sync/mutex.c
+  sync/once.c
+  sync/rwlock.c
   sync/sleep.c
   sync/syncmap.c
   sync/wait.c
