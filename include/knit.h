@@ -16,6 +16,7 @@
 #include "knit/select.h"
 #include "knit/syncmap.h"
 #include "knit/sync.h"
+#include "knit/waitgroup.h"
 #include "knit/errgroup.h"
 #include "knit/runtime.h"
 

@@ -51,6 +51,7 @@ set(KNIT_SOURCES
   sync/sleep.c
   sync/syncmap.c
   sync/wait.c
+  sync/waitgroup.c
   group/errgroup.c
   group/extra.c
   group/limit.c

@@ -65,8 +65,8 @@ KNIT_API int knit_waitgroup_wait_nocancel(knit_waitgroup *wg);
  * Threads: any task, any thread. */
 KNIT_API int knit_waitgroup_pending(const knit_waitgroup *wg);
 
-/* Copy the first n reported codes; returns how many were reported (more than could be kept only
- * after an -ENOMEM of knit_waitgroup_error, the codes not kept read as -ENOMEM).
+/* Copy the first n reported codes; returns how many were reported. A code that could
+ * not be kept (-ENOMEM of knit_waitgroup_error) reads as -ENOMEM.
  *
  * Parks:    no.
  * Cancel:   not affected.
@@ -91,7 +91,7 @@ KNIT_API int knit_waitgroup_format(const knit_waitgroup *wg, char *buffer, size_
  *
  * Parks:    no.
  * Cancel:   not affected.
- * Errors:   -EBUSY the count is not 0, or somebody waits: nothing happened. NULL: 0.
+ * Errors:   -EBUSY the count is not 0: nothing happened. NULL: 0.
  * Pointers: borrowed.
  * Threads:  any task, any thread. */
 KNIT_API int knit_waitgroup_fini(knit_waitgroup *wg);

@@ -30,9 +30,9 @@ struct waitgroup {
     struct knit__lock lock; /* the rest */
     int count;
     struct knit__waitq queue;
-    int first;             /* error; 0: none */
-    uint32_t reported;     /* errors, saturating */
-    struct codes *codes;   /* all errors from the second on; NULL: none kept */
+    int first;           /* error; 0: none */
+    uint32_t reported;   /* errors, saturating */
+    struct codes *codes; /* all errors from the second on; NULL: none kept */
 };
 
 _Static_assert(sizeof(struct waitgroup) <= sizeof(knit_waitgroup), "it is the storage");
