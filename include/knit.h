@@ -17,6 +17,7 @@
 #include "knit/syncmap.h"
 #include "knit/sync.h"
 #include "knit/waitgroup.h"
+#include "knit/semaphore.h"
 #include "knit/errgroup.h"
 #include "knit/runtime.h"
 

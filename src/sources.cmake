@@ -48,6 +48,7 @@ set(KNIT_SOURCES
   sync/mutex.c
   sync/once.c
   sync/rwlock.c
+  sync/semaphore.c
   sync/sleep.c
   sync/syncmap.c
   sync/wait.c
