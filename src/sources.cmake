@@ -58,5 +58,6 @@ set(KNIT_SOURCES
   group/limit.c
   group/prepare.c
   group/record.c
+  group/singleflight.c
   runtime.c
 )

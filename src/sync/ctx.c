@@ -52,7 +52,7 @@ struct after {
     void *arg;
     struct knit__task *runner; /* who calls fn */
     _Atomic uint32_t state;
-    uint32_t unused;
+    bool given; /* fn frees the storage, or lets it be reused */
 };
 
 enum { AFTER_WAITING, AFTER_RUNNING, AFTER_OVER };
@@ -137,8 +137,13 @@ static void after_call(struct after *a)
 {
     _Atomic uint32_t *state = &a->state;
     knit_ctx *ctx = a->ctx;
+    bool given = a->given;
 
     a->fn(a->arg);
+    if (given) {
+        knit_ctx_unref(ctx);
+        return;
+    }
     /* the last touch: after it the storage may be gone */
     atomic_store_explicit(state, AFTER_OVER, memory_order_release);
     knit__futex_wake(state, INT32_MAX);
@@ -529,17 +534,13 @@ int knit_ctx_leave(knit_ctx_scope *scope)
 
 /* ---- after functions ---- */
 
-int knit_ctx_after(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg, knit_ctx_after_handle *handle)
+static void after_set(knit_ctx *ctx, struct after *a)
 {
-    struct after *a = (void *)handle;
     bool ended;
 
-    if (!ctx || !fn || !handle)
-        return -EINVAL;
-    *a = (struct after){.fn = fn, .arg = arg};
     knit__list_init(&a->link);
     if (ctx == &background)
-        return 0;
+        return;
     a->ctx = knit_ctx_ref(ctx);
     knit__lock(&ctx->lock);
     ended = atomic_load_explicit(&ctx->cancel.err, memory_order_relaxed) != 0;
@@ -552,7 +553,26 @@ int knit_ctx_after(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg, knit_ctx_aft
     knit__unlock(&ctx->lock);
     if (ended)
         after_call(a);
+}
+
+int knit_ctx_after(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg, knit_ctx_after_handle *handle)
+{
+    struct after *a = (void *)handle;
+
+    if (!ctx || !fn || !handle)
+        return -EINVAL;
+    *a = (struct after){.fn = fn, .arg = arg};
+    after_set(ctx, a);
     return 0;
+}
+
+void knit__ctx_after_given(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg,
+                           knit_ctx_after_handle *handle)
+{
+    struct after *a = (void *)handle;
+
+    *a = (struct after){.fn = fn, .arg = arg, .given = true};
+    after_set(ctx, a);
 }
 
 /* The stop that wins the state over the end of the context: nobody will call it. Its reference
@@ -568,6 +588,16 @@ static int stop_waiting(struct after *a)
         knit_ctx_unref(ctx);
     }
     return 1;
+}
+
+bool knit__ctx_after_take_back(knit_ctx_after_handle *handle)
+{
+    struct after *a = (void *)handle;
+    uint32_t state = AFTER_WAITING;
+
+    return atomic_compare_exchange_strong_explicit(&a->state, &state, AFTER_OVER,
+                                                   memory_order_acq_rel, memory_order_acquire) &&
+           stop_waiting(a);
 }
 
 int knit_ctx_after_stop(knit_ctx_after_handle *handle)

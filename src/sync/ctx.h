@@ -17,6 +17,12 @@ int knit__ctx_watch(struct knit__task *t, struct knit__cancel *ctx);
 /* No context watches t any more. */
 void knit__ctx_unwatch(struct knit__task *t);
 
+/* knit_ctx_after with a handle that is given to fn: fn may free it, and nobody waits for fn. The
+ * handle must live until fn runs or take_back returned true: fn then is not called. */
+void knit__ctx_after_given(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg,
+                           knit_ctx_after_handle *handle);
+bool knit__ctx_after_take_back(knit_ctx_after_handle *handle);
+
 /* Wakes a waiting task when a context it does not run under ends: set between arming and
  * waiting, cleared before the wait's frame is left (which waits for a call in progress). */
 struct knit__alarm {
