@@ -106,6 +106,21 @@ PROGRAMS = [
         divide={"pthread": 20},
     ),
     Program(
+        "mutex",
+        [Output("mutex", "100 tasks lock and unlock one mutex", "ns/pair")],
+        ["knit", "go", "fiber", "tokio", "pthread"],
+        size=100_000,
+        quick=10_000,
+    ),
+    Program(
+        "semaphore",
+        [Output("semaphore", "100 tasks take and release 1 to 3 of 8", "ns/pair")],
+        ["knit", "go", "tokio"],
+        size=20_000,
+        quick=4_000,
+        absent={"fiber": "has no semaphore", "pthread": "its semaphore has no weights"},
+    ),
+    Program(
         "buffered",
         [Output("buffered1", "channel of capacity 128, 1 sender, 1 receiver", "ns/item")],
         ["knit", "go", "fiber", "tokio", "crossbeam", "pthread"],
