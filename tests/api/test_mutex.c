@@ -68,7 +68,7 @@ static int hammer_and_yield(void *arg)
 
 static void a_task_may_park_while_it_holds_it(void)
 {
-    shared s = {.rounds = kt_count(200)};
+    shared s = {.rounds = kt_count(100)};
     crowd c = {0};
     for (int i = 0; i < 40; i++)
         crowd_task(&c, hammer_and_yield, &s);
@@ -232,7 +232,7 @@ static int lock_with_little_patience(void *arg)
 
 static void giving_up_loses_no_wake_up(void)
 {
-    shared s = {.rounds = kt_count(300)};
+    shared s = {.rounds = kt_count(150)};
     crowd c = {0};
     for (int i = 0; i < 6; i++)
         crowd_go(&c, lock_with_little_patience, &s);
