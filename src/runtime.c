@@ -10,6 +10,7 @@
 
 #include "group/group.h"
 #include "group/extra.h"
+#include "plat/simulated.h"
 #include "sched/guest.h"
 #include "sched/idle.h"
 #include "sync/ctx.h"
@@ -180,6 +181,13 @@ int knit_workers(void)
     int r = knit__runtime_start();
 
     return r < 0 ? r : (int)knit__sched.count;
+}
+
+int knit_simulated(uint64_t *ret_seed)
+{
+    if (knit__simulated && ret_seed)
+        *ret_seed = knit__sim_seed();
+    return knit__simulated;
 }
 
 static uint64_t sum(uint64_t *total, const _Atomic uint64_t *counter)

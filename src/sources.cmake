@@ -18,8 +18,13 @@ set(KNIT_SOURCES
   plat/linux/interrupt.c
   plat/linux/meter.c
   plat/linux/thread.c
+  plat/linux/threads.c
   plat/linux/vm.c
   plat/linux/write.c
+  plat/sim/baton.c
+  plat/sim/outside.c
+  plat/sim/trace.c
+  plat/sim/world.c
   core/bias.c
   core/inject.c
   core/lock.c

@@ -11,6 +11,10 @@
  *                    may run others of the group on top of its own stack
  *   KNIT_MIGRATE=1   debug: every task that parked is resumed on another worker, if there is one
  *   KNIT_FENCE=1     debug: use fences where membarrier(2) would be used
+ *   KNIT_SIM=seed    simulation: one thread runs at a time, in an order drawn from the seed, and
+ *                    the clock jumps when all wait; the same seed gives the same run. `random` picks
+ *                    a seed and prints it. Read when the library is loaded; docs/simulation.md
+ *   KNIT_SIM_TRACE=  of a simulated run: `-` prints a summary at exit, else a file for its events
  * A value that cannot be used is reported once on stderr and the default is taken. */
 #ifndef KNIT_RUNTIME_H
 #define KNIT_RUNTIME_H
@@ -41,6 +45,14 @@ typedef struct knit_runtime_counts {
  *
  * Parks: no.  Cancel: not affected.  Errors: -EINVAL (NULL).  Threads: any task, any thread. */
 KNIT_API int knit_runtime_stats(knit_runtime_counts *ret_counts);
+
+/* 1 when this run is simulated (KNIT_SIM), 0 when it is not.
+ *
+ * With *ret_seed, if ret_seed is not NULL and the run is simulated: what KNIT_SIM must be to replay
+ * it. Tests print it when they fail, and skip what needs real time.
+ *
+ * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
+KNIT_API int knit_simulated(uint64_t *ret_seed);
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,8 @@ static uint64_t measure_ticks(void)
     int64_t began = knit__clock_now(), now;
     uint64_t ticks = knit__ticks();
 
+    if (knit__simulated)
+        return 1000;
     do
         now = knit__clock_now();
     while (now - began < 200 * 1000);

@@ -330,6 +330,7 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
 {
     struct knit__rec oldest;
 
+    KNIT__POINT_ALWAYS();
     if (KNIT__UNLIKELY(knit__handoff_due(w)))
         step_aside(w);
     look_around(w);

@@ -16,6 +16,7 @@
  * Lock rank: ctx; parent before child never (one at a time). */
 #include "ctx.h"
 
+#include "../plat/simulated.h"
 #include "../sched/timer.h"
 #include "wait.h"
 
@@ -446,6 +447,7 @@ int knit_canceled(void)
     struct knit__worker *w = knit__worker_self();
     struct knit__cancel *ctx;
 
+    KNIT__POINT_ALWAYS();
     if (w)
         ctx = w->task->run->ctx;
     else

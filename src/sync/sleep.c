@@ -1,4 +1,5 @@
 /* Sleeping, yielding, and what a task is called. */
+#include "../plat/simulated.h"
 #include "../sched/worker.h"
 #include "wait.h"
 
@@ -42,6 +43,7 @@ int knit_yield(void)
         knit__os_yield();
         t = knit__task_self();
     } else {
+        KNIT__POINT_ALWAYS();
         knit__yield_now(w);
         t = knit__task_self();
     }

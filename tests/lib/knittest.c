@@ -44,8 +44,11 @@ static void say(const char *fmt, ...)
 static _Noreturn void end_failed(void)
 {
     const char *words = atomic_load_explicit(&note, memory_order_relaxed);
+    uint64_t seed;
     if (words)
         say("#   with: %s\n", words);
+    if (knit_simulated(&seed))
+        say("#   with: KNIT_SIM=%llu\n", (unsigned long long)seed);
     if (fork_off)
         say("Bail out! (CK_FORK=no: a failure ends the run)\n");
     _exit(EXIT_FAIL);
@@ -145,6 +148,8 @@ uint64_t kt_seed(void)
         seed = strtoull(text, NULL, 0);
     } else {
         kt_rng rng = {(uint64_t)knit_now() ^ (uint64_t)getpid() << 32};
+        if (knit_simulated(&rng.state)) /* all of such a run comes from its seed */
+            rng.state = ~rng.state;
         seed = kt_next(&rng) >> 16;
     }
     snprintf(words, sizeof words, "KNIT_SEED=%llu", (unsigned long long)seed);

@@ -1,6 +1,7 @@
 /* How many processors: the affinity mask, cut by the cgroup CPU quota (v2 cpu.max, v1 cfs files). */
 #define _GNU_SOURCE
 #include "../plat.h"
+#include "../simulated.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -112,8 +113,11 @@ static long cgroup_quota(void)
 int knit__cpu_count(void)
 {
     cpu_set_t set;
-    long n = 0, quota = cgroup_quota();
+    long n = 0, quota;
 
+    if (knit__simulated)
+        return KNIT__SIM_CPUS;
+    quota = cgroup_quota();
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         n = CPU_COUNT(&set);
     if (n < 1)

@@ -1,7 +1,8 @@
 /* Threads: pthreads with asynchronous signals blocked, so that the program's handlers run on the
  * program's own threads. Faults stay deliverable. */
 #define _GNU_SOURCE
-#include "../plat.h"
+#include "../simulated.h"
+#include "host.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -9,10 +10,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 enum { THREAD_STACK = 256 * 1024 }; /* only start-up and exit run on it */
 
-int knit__os_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg)
+int knit__host_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
     sigset_t blocked, old;
@@ -39,7 +41,7 @@ int knit__os_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), v
     return -r;
 }
 
-void knit__os_thread_join(struct knit__os_thread *thread)
+void knit__host_thread_join(struct knit__os_thread *thread)
 {
     pthread_join((pthread_t)thread->handle, NULL);
 }
@@ -50,7 +52,44 @@ void knit__os_thread_name(const char *name)
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0); /* the default lets every sleep be 50 us late */
 }
 
-void knit__os_yield(void)
+void knit__host_thread_detach(struct knit__os_thread *thread)
+{
+    pthread_detach((pthread_t)thread->handle);
+}
+
+void knit__host_yield(void)
 {
     sched_yield();
+}
+
+void knit__host_pause(int64_t ns)
+{
+    struct timespec ts = {.tv_nsec = ns};
+    int saved = errno;
+
+    nanosleep(&ts, NULL);
+    errno = saved;
+}
+
+int knit__os_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg)
+{
+    if (KNIT__UNLIKELY(knit__simulated))
+        return knit__sim_thread_start(thread, fn, arg);
+    return knit__host_thread_start(thread, fn, arg);
+}
+
+void knit__os_thread_join(struct knit__os_thread *thread)
+{
+    if (KNIT__UNLIKELY(knit__simulated))
+        knit__sim_thread_join(thread);
+    else
+        knit__host_thread_join(thread);
+}
+
+void knit__os_yield(void)
+{
+    if (KNIT__UNLIKELY(knit__simulated))
+        knit__sim_yield();
+    else
+        knit__host_yield();
 }

@@ -1,0 +1,310 @@
+/* Who holds the baton, and to whom it goes. The essay is in sim.h. */
+#include "sim.h"
+
+#include "../../base/assert.h"
+#include "../linux/host.h"
+#include "../simulated.h"
+
+enum { POOL = 32, FRUITLESS_YIELDS = 16 };
+
+struct knit__sim knit__sim;
+
+static _Thread_local struct knit__sim_member *self_here __attribute__((tls_model("initial-exec")));
+static struct knit__sim_member *spare; /* ended, to be used again */
+
+/* ---- the lock: a futex mutex with three states (Drepper, "Futexes are tricky") ---- */
+
+void knit__sim_lock(void)
+{
+    uint32_t seen = 0;
+
+    if (atomic_compare_exchange_strong_explicit(&knit__sim.lock, &seen, 1, memory_order_acquire,
+                                                memory_order_relaxed))
+        return;
+    while (atomic_exchange_explicit(&knit__sim.lock, 2, memory_order_acquire) != 0)
+        knit__host_futex_wait(&knit__sim.lock, 2, KNIT__NEVER);
+}
+
+void knit__sim_unlock(void)
+{
+    if (atomic_exchange_explicit(&knit__sim.lock, 0, memory_order_release) == 2)
+        knit__host_futex_wake(&knit__sim.lock, 1);
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014), its upper half */
+uint32_t knit__sim_random(void)
+{
+    uint64_t z = (knit__sim.random += 0x9E3779B97F4A7C15u);
+
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (uint32_t)((z ^ (z >> 31)) >> 32);
+}
+
+/* ---- members ---- */
+
+/* Not from malloc: this runs in places where it must not fail, or be seen to allocate. */
+static struct knit__sim_member *member_new(void)
+{
+    struct knit__sim_member *m = spare;
+
+    if (!m) {
+        m = knit__vm_map(POOL * sizeof *m);
+        if (!m)
+            knit__bug("no memory for the simulation");
+        for (int i = 0; i < POOL; i++) {
+            m[i].next = spare;
+            spare = &m[i];
+        }
+        m = spare;
+    }
+    spare = m->next;
+    *m = (struct knit__sim_member){0};
+    return m;
+}
+
+struct knit__sim_member *knit__sim_add(int tid)
+{
+    struct knit__sim_member *m = member_new(), **last = &knit__sim.members;
+
+    m->tid = tid;
+    m->state = KNIT__SIM_OUTSIDE;
+    m->newcomer = true;
+    m->deadline = KNIT__NEVER;
+    while (*last)
+        last = &(*last)->next;
+    *last = m;
+    return m;
+}
+
+void knit__sim_number(struct knit__sim_member *m)
+{
+    struct knit__sim_member **at = &knit__sim.members;
+
+    m->index = knit__sim.next_index++;
+    m->newcomer = false;
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    m->next = NULL;
+    while (*at)
+        at = &(*at)->next;
+    *at = m;
+}
+
+void knit__sim_remove(struct knit__sim_member *m)
+{
+    struct knit__sim_member **at = &knit__sim.members;
+
+    while (*at != m)
+        at = &(*at)->next;
+    *at = m->next;
+    m->next = spare;
+    spare = m;
+}
+
+void knit__sim_forget_self(void)
+{
+    while (knit__sim.members)
+        knit__sim_remove(knit__sim.members);
+    self_here = NULL;
+}
+
+void knit__sim_set_self(struct knit__sim_member *self)
+{
+    self_here = self;
+}
+
+static struct knit__sim_member *find(int tid)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (m->tid == tid)
+            return m;
+    return NULL;
+}
+
+/* ---- who runs next ---- */
+
+static void wake_due(void)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (m->state == KNIT__SIM_WAITING && m->deadline <= knit__sim.clock)
+            m->state = KNIT__SIM_READY;
+}
+
+static uint32_t count_ready(bool only_yielding)
+{
+    uint32_t n = 0;
+
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        n += m->state == KNIT__SIM_READY && (!only_yielding || m->yielding);
+    return n;
+}
+
+/* The clock jumps to the earliest deadline; false: there is none. */
+static bool jump(void)
+{
+    int64_t earliest = KNIT__NEVER;
+
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (m->state == KNIT__SIM_WAITING && m->deadline < earliest)
+            earliest = m->deadline;
+    if (earliest == KNIT__NEVER)
+        return false;
+    if (earliest > knit__sim.clock)
+        knit__sim.clock = earliest;
+    wake_due();
+    return true;
+}
+
+static struct knit__sim_member *pick(uint32_t ready)
+{
+    uint32_t k = (uint32_t)((uint64_t)knit__sim_random() * ready >> 32);
+
+    for (struct knit__sim_member *m = knit__sim.members;; m = m->next)
+        if (m->state == KNIT__SIM_READY && k-- == 0)
+            return m;
+}
+
+static void give(struct knit__sim_member *m)
+{
+    knit__sim.holder = m;
+    m->state = KNIT__SIM_RUNNING;
+    knit__sim.switches++;
+    knit__sim_trace(m, 's', knit__sim.clock);
+    atomic_store_explicit(&m->go, 1, memory_order_release);
+    knit__host_futex_wake(&m->go, 1);
+}
+
+static bool anybody_outside(void)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (m->state == KNIT__SIM_OUTSIDE || m->state == KNIT__SIM_ENDING)
+            return true;
+    return false;
+}
+
+bool knit__sim_grant(void)
+{
+    knit__sim.holder = NULL;
+    knit__sim.granting = true;
+    for (;;) {
+        uint32_t ready;
+
+        knit__sim_settle();
+        wake_due();
+        ready = count_ready(false);
+        if (ready == 0 && jump())
+            ready = count_ready(false);
+        knit__sim.granting = false;
+        if (ready > 0) {
+            give(pick(ready));
+            return true;
+        }
+        if (anybody_outside())
+            return false; /* the watcher goes on trying */
+        knit__sim_deadlock();
+    }
+}
+
+static void await_baton(struct knit__sim_member *self)
+{
+    knit__sim_unlock();
+    while (atomic_load_explicit(&self->go, memory_order_acquire) == 0)
+        knit__host_futex_wait(&self->go, 0, KNIT__NEVER);
+    atomic_store_explicit(&self->go, 0, memory_order_relaxed);
+    knit__sim_lock();
+}
+
+void knit__sim_pass(struct knit__sim_member *self)
+{
+    knit__sim_grant();
+    await_baton(self);
+}
+
+void knit__sim_await(struct knit__sim_member *self)
+{
+    knit__sim_lock();
+    await_baton(self);
+    self->inside = false;
+    knit__sim_unlock();
+}
+
+/* ---- calls ---- */
+
+struct knit__sim_member *knit__sim_enter(void)
+{
+    struct knit__sim_member *self = self_here;
+
+    knit__sim_lock();
+    if (!knit__sim.started)
+        knit__sim_begin();
+    if (!self) {
+        int tid = knit__host_tid();
+
+        self = find(tid);
+        if (!self)
+            self = knit__sim_add(tid);
+        self_here = self;
+    }
+    if (self->state != KNIT__SIM_RUNNING) {
+        self->state = KNIT__SIM_READY;
+        self->runaway = false;
+        self->inside = true;
+        if (!knit__sim.holder && !knit__sim.granting)
+            knit__sim_grant();
+        await_baton(self);
+    }
+    self->inside = true;
+    return self;
+}
+
+void knit__sim_leave(struct knit__sim_member *self)
+{
+    self->inside = false;
+    knit__sim_unlock();
+}
+
+/* The baton goes to one of the others that are ready. */
+static void hand_on(struct knit__sim_member *self, uint32_t others)
+{
+    struct knit__sim_member *next = pick(others);
+
+    self->state = KNIT__SIM_READY;
+    give(next);
+    await_baton(self);
+}
+
+void knit__sim_choose(struct knit__sim_member *self)
+{
+    uint32_t others;
+
+    knit__sim.steps++;
+    knit__sim.yields = 0;
+    self->yielding = false;
+    knit__sim_settle();
+    wake_due();
+    others = count_ready(false);
+    if (others > 0 && (knit__sim_random() & knit__sim.switch_mask) == 0)
+        hand_on(self, others);
+}
+
+/* As above, but staying is the last resort; and when all who can run do nothing but yield, what
+ * they wait for takes time: then it passes at once. */
+void knit__sim_choose_other(struct knit__sim_member *self)
+{
+    uint32_t others;
+
+    knit__sim.steps++;
+    self->yielding = true;
+    knit__sim_settle();
+    wake_due();
+    others = count_ready(false);
+    if (++knit__sim.yields > FRUITLESS_YIELDS * (others + 1) && others == count_ready(true)) {
+        knit__sim.yields = 0;
+        jump();
+        others = count_ready(false);
+    }
+    if (others > 0)
+        hand_on(self, others);
+}

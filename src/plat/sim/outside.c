@@ -1,0 +1,242 @@
+/* Threads where we do not look: settling, and the watcher. The essay is in sim.h. */
+#include "sim.h"
+
+#include "../../base/assert.h"
+#include "../linux/host.h"
+
+enum {
+    PATIENT_ROUNDS = 64,
+    SHORT_NS = 20 * 1000,
+    WATCH_NS = 100 * 1000,
+    RUNAWAY_NS = 1000 * 1000 * 1000,
+    STUCK_NS = 1000 * 1000 * 1000, /* all outside in futex(2), nobody inside can run */
+};
+
+static bool is_known(int tid)
+{
+    if (tid == knit__sim.watcher)
+        return true;
+    for (uint32_t i = 0; i < knit__sim.ignored_count; i++)
+        if (knit__sim.ignored[i] == tid)
+            return true;
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (m->tid == tid)
+            return true;
+    return false;
+}
+
+static uint32_t count_known(void)
+{
+    uint32_t n = (knit__sim.watcher != 0) + knit__sim.ignored_count;
+
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        n++;
+    return n;
+}
+
+/* Threads that have appeared become members. */
+static void find_new(void)
+{
+    int tids[KNIT__SIM_MAX_THREADS];
+    uint32_t n = knit__host_threads(tids, KNIT__SIM_MAX_THREADS);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (!is_known(tids[i]))
+            knit__sim_add(tids[i]);
+}
+
+static bool is_outside(const struct knit__sim_member *m)
+{
+    return m->state == KNIT__SIM_OUTSIDE || m->state == KNIT__SIM_ENDING;
+}
+
+/* Look at everybody outside. True: somebody is on the way, wait for it. */
+static bool look_outside(uint32_t *ret_asleep)
+{
+    struct knit__sim_member *next;
+    bool running = false;
+
+    *ret_asleep = 0;
+    for (struct knit__sim_member *m = knit__sim.members; m; m = next) {
+        next = m->next;
+        if (!is_outside(m) || m->runaway)
+            continue;
+        switch (knit__host_thread_state(m->tid)) {
+        case KNIT__HOST_GONE: knit__sim_remove(m); break;
+        case KNIT__HOST_RUNNING: running = true; break;
+        default: ++*ret_asleep; break;
+        }
+    }
+    return running;
+}
+
+/* Newcomers get their numbers by age: the order of their arrival is not ours to decide. */
+static void number_newcomers(void)
+{
+    int tids[KNIT__SIM_MAX_THREADS];
+    struct knit__sim_member *m;
+    uint32_t n;
+
+    for (m = knit__sim.members; m && !m->newcomer;)
+        m = m->next;
+    if (!m)
+        return;
+    n = knit__host_threads(tids, KNIT__SIM_MAX_THREADS);
+    for (uint32_t i = 0; i < n; i++) {
+        for (m = knit__sim.members; m && (!m->newcomer || m->tid != tids[i]);)
+            m = m->next;
+        if (m)
+            knit__sim_number(m);
+    }
+}
+
+static void give_up_on_runners(void)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (is_outside(m) && !m->runaway &&
+            knit__host_thread_state(m->tid) == KNIT__HOST_RUNNING)
+            m->runaway = true;
+    knit__sim_warn("a thread computes for long without a call; this run may not replay");
+}
+
+/* One look is enough when nobody was running: only the holder could have woken a sleeper, before.
+ * Else two in a row without runners, as they may have woken each other. */
+void knit__sim_settle(void)
+{
+    int64_t began = 0;
+    uint32_t asleep, calm = 0, rounds = 0;
+
+    for (;;) {
+        uint32_t threads = knit__host_thread_count();
+
+        if (threads != 0 && threads != count_known())
+            find_new();
+        if (!look_outside(&asleep)) {
+            if (calm++ > 0 || rounds == 0 || asleep < 2)
+                break;
+            continue;
+        }
+        calm = 0;
+        knit__sim_unlock();
+        if (rounds++ < PATIENT_ROUNDS)
+            knit__host_yield();
+        else
+            knit__host_pause(SHORT_NS);
+        if (began == 0)
+            began = knit__host_now();
+        knit__sim_lock();
+        if (knit__host_now() - began > RUNAWAY_NS) {
+            give_up_on_runners();
+            break;
+        }
+    }
+    number_newcomers();
+}
+
+/* ---- the watcher ---- */
+
+static struct {
+    uint64_t steps;
+    struct knit__sim_member *holder;
+    bool asleep;   /* at the last look */
+    int64_t since; /* the same holder, without a step */
+    int64_t idle_since;
+} seen;
+
+static bool all_in_futex(void)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (is_outside(m) && knit__host_thread_state(m->tid) != KNIT__HOST_FUTEX)
+            return false;
+    return true;
+}
+
+/* Nobody inside can run; whether somebody outside comes back shows. */
+static void look_at_idle(void)
+{
+    int64_t now = knit__host_now();
+
+    if (knit__sim.granting)
+        return;
+    if (knit__sim_grant()) {
+        seen.idle_since = 0;
+        return;
+    }
+    if (seen.idle_since == 0 || !all_in_futex())
+        seen.idle_since = now;
+    else if (now - seen.idle_since > STUCK_NS)
+        knit__sim_deadlock();
+}
+
+static void take_from(struct knit__sim_member *m, bool gone, bool runaway)
+{
+    m->state = KNIT__SIM_OUTSIDE;
+    m->runaway = runaway;
+    knit__sim_trace(m, gone ? 'e' : 'o', 0);
+    if (gone)
+        knit__sim_remove(m);
+    knit__sim_grant();
+}
+
+static void look_at_holder(struct knit__sim_member *m)
+{
+    enum knit__host_state state;
+
+    if (m->inside)
+        return;
+    state = knit__host_thread_state(m->tid);
+    if (seen.holder != m || seen.steps != knit__sim.steps) {
+        seen.holder = m;
+        seen.steps = knit__sim.steps;
+        seen.since = knit__host_now();
+        seen.asleep = false;
+    }
+    if (state == KNIT__HOST_GONE) {
+        take_from(m, true, false);
+    } else if (state == KNIT__HOST_RUNNING) {
+        seen.asleep = false;
+        if (knit__host_now() - seen.since > RUNAWAY_NS) {
+            knit__sim_warn("a thread computes for long without a call; this run may not replay");
+            take_from(m, false, true);
+        }
+    } else if (!seen.asleep) {
+        seen.asleep = true;
+    } else {
+        take_from(m, false, false);
+    }
+}
+
+static void *watch(void *unused)
+{
+    (void)unused;
+    knit__os_thread_name("knit-sim");
+    atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(),
+                          memory_order_release);
+    knit__host_futex_wake(&knit__sim.watcher_tid, 1);
+    for (;;) {
+        knit__host_pause(WATCH_NS);
+        knit__sim_lock();
+        if (!knit__sim.holder)
+            look_at_idle();
+        else
+            look_at_holder(knit__sim.holder);
+        knit__sim_unlock();
+    }
+    return NULL;
+}
+
+/* The lock is held; the watcher does not need it to tell its id. */
+void knit__sim_watch_start(void)
+{
+    struct knit__os_thread thread;
+
+    seen.holder = NULL;
+    seen.idle_since = 0;
+    atomic_store_explicit(&knit__sim.watcher_tid, 0, memory_order_relaxed);
+    if (knit__host_thread_start(&thread, watch, NULL) < 0)
+        knit__bug("the simulation cannot start its watcher");
+    knit__host_thread_detach(&thread);
+    while (atomic_load_explicit(&knit__sim.watcher_tid, memory_order_acquire) == 0)
+        knit__host_futex_wait(&knit__sim.watcher_tid, 0, KNIT__NEVER);
+    knit__sim.watcher = (int)atomic_load_explicit(&knit__sim.watcher_tid, memory_order_relaxed);
+}
