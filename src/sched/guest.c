@@ -6,6 +6,7 @@
  * something in their chunk, so that workers need not look. */
 #include "guest.h"
 
+#include "../plat/simulated.h"
 #include "idle.h"
 
 #include <errno.h>
@@ -78,6 +79,7 @@ static KNIT__COLD struct knit__guest *guest_new(void)
 {
     struct knit__guest *g;
 
+    KNIT__POINT_ALWAYS(); /* a new thread takes its turn before it touches anything */
     if (knit__start_runtime() < 0)
         return NULL;
     g = aligned_alloc(KNIT__CACHE_LINE,

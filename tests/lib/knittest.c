@@ -193,6 +193,8 @@ struct kt_thread {
 static void *thread_main(void *arg)
 {
     kt_thread *thread = arg;
+    if (knit_simulated(NULL))
+        (void)knit_yield(); /* join the simulation first, so that the seed decides about the rest */
     thread->fn(thread->arg);
     atomic_store_explicit(&thread->ended, true, memory_order_release); /* kt_thread_join */
     return NULL;

@@ -23,6 +23,8 @@ enum knit__host_state {
 };
 
 int knit__host_tid(void);
+/* From here on the calling thread opens files that the program never sees; it keeps 0 to 2. */
+void knit__host_own_files(void);
 /* 0: the kernel does not tell. */
 uint32_t knit__host_thread_count(void);
 enum knit__host_state knit__host_thread_state(int tid);

@@ -12,23 +12,17 @@ struct knit__sim knit__sim;
 static _Thread_local struct knit__sim_member *self_here __attribute__((tls_model("initial-exec")));
 static struct knit__sim_member *spare; /* ended, to be used again */
 
-/* ---- the lock: a futex mutex with three states (Drepper, "Futexes are tricky") ---- */
+/* ---- the lock: who waits for it must not look asleep (settling), so it never sleeps ---- */
 
 void knit__sim_lock(void)
 {
-    uint32_t seen = 0;
-
-    if (atomic_compare_exchange_strong_explicit(&knit__sim.lock, &seen, 1, memory_order_acquire,
-                                                memory_order_relaxed))
-        return;
-    while (atomic_exchange_explicit(&knit__sim.lock, 2, memory_order_acquire) != 0)
-        knit__host_futex_wait(&knit__sim.lock, 2, KNIT__NEVER);
+    while (atomic_exchange_explicit(&knit__sim.lock, 1, memory_order_acquire) != 0)
+        knit__host_yield();
 }
 
 void knit__sim_unlock(void)
 {
-    if (atomic_exchange_explicit(&knit__sim.lock, 0, memory_order_release) == 2)
-        knit__host_futex_wake(&knit__sim.lock, 1);
+    atomic_store_explicit(&knit__sim.lock, 0, memory_order_release);
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014), its upper half */

@@ -210,6 +210,7 @@ static void *watch(void *unused)
 {
     (void)unused;
     knit__os_thread_name("knit-sim");
+    knit__host_own_files();
     atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(),
                           memory_order_release);
     knit__host_futex_wake(&knit__sim.watcher_tid, 1);
