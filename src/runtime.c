@@ -13,6 +13,7 @@
 #include "plat/simulated.h"
 #include "sched/guest.h"
 #include "sched/idle.h"
+#include "sched/report.h"
 #include "sync/ctx.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ static int start_locked(void)
 {
     int r;
 
+    knit__sim_report = knit__report_parked;
     knit__barrier_start(env_set("KNIT_FENCE"));
     knit__stacks_start(stack_wanted(), sizeof(struct knit__task), knit__task_made);
     r = knit__sched_start(workers_wanted(), spares_wanted(), env_set("KNIT_MIGRATE"));
@@ -188,6 +190,12 @@ int knit_simulated(uint64_t *ret_seed)
     if (knit__simulated && ret_seed)
         *ret_seed = knit__sim_seed();
     return knit__simulated;
+}
+
+void knit_sim_point(void)
+{
+    if (KNIT__UNLIKELY(knit__simulated))
+        knit__sim_point();
 }
 
 static uint64_t sum(uint64_t *total, const _Atomic uint64_t *counter)

@@ -37,6 +37,7 @@ set(KNIT_SOURCES
   sched/nudge.c
   sched/park.c
   sched/sched.c
+  sched/report.c
   sched/scope.c
   sched/sites.c
   sched/steal.c

@@ -2,7 +2,7 @@
 # Build and test the presets, one after the other, and add up the results.
 #
 # Usage: run_matrix.sh [STEP...]
-#   gcc clang asan tsan valgrind arm64 migrate     (all of these when none is named)
+#   gcc clang asan tsan valgrind arm64 migrate sim (all of these when none is named)
 #   stress                                         (long; only when named)
 #
 # The last line on stdout is "N passed, N failed": tests of all steps; a step that
@@ -124,6 +124,7 @@ run_step()
     valgrind) step valgrind "Valgrind, smoke tests" valgrind valgrind ;;
     arm64) step arm64 "64-bit Arm under QEMU" arm64 arm64 ;;
     migrate) step migrate "gcc, every parked task resumes elsewhere" ci-gcc migrate ;;
+    sim) step sim "simulated world, fixed seeds and a random one" sim sim ;;
     stress) STEP_SECONDS=7200 step stress "long seeded tests" ci-gcc stress ;;
     *)
         echo "no such step: $1" >&2
@@ -132,7 +133,7 @@ run_step()
     esac
 }
 
-[ $# -gt 0 ] || set -- gcc clang asan tsan valgrind arm64 migrate
+[ $# -gt 0 ] || set -- gcc clang asan tsan valgrind arm64 migrate sim
 for name in "$@"; do
     run_step "$name"
 done

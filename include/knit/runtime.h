@@ -54,6 +54,13 @@ KNIT_API int knit_runtime_stats(knit_runtime_counts *ret_counts);
  * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
 KNIT_API int knit_simulated(uint64_t *ret_seed);
 
+/* In a simulated run, a place where another thread may step in; otherwise nothing, cheaply. For
+ * lock-free code under test: calls of Knit that wait, wake or look at the clock are such places
+ * already, an atomic operation of the program is not.
+ *
+ * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
+KNIT_API void knit_sim_point(void);
+
 #ifdef __cplusplus
 }
 #endif

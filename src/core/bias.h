@@ -22,6 +22,7 @@ static inline bool knit__bias_enter(struct knit__bias *b)
     if (KNIT__LIKELY(knit__asymmetric)) {
         atomic_store_explicit(&b->busy, 1, memory_order_relaxed);
         knit__compiler_barrier();
+        KNIT__POINT();
     } else {
         (void)atomic_exchange_explicit(&b->busy, 1, memory_order_seq_cst);
     }

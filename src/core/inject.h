@@ -6,7 +6,11 @@
 
 #include "ring.h"
 
+#if defined(KNIT_SIM_POINTS)
+enum { KNIT__CHUNK_CAPACITY = 5 };
+#else
 enum { KNIT__CHUNK_CAPACITY = 126 };
+#endif
 
 struct knit__chunk {
     struct knit__chunk *next;

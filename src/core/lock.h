@@ -14,6 +14,7 @@
 
 #include "../base/attr.h"
 #include "../plat/plat.h"
+#include "../plat/simulated.h"
 
 struct knit__lock {
     _Atomic uint32_t word;
@@ -25,6 +26,7 @@ static inline bool knit__trylock(struct knit__lock *l)
 {
     uint32_t free = 0;
 
+    KNIT__POINT();
     return atomic_load_explicit(&l->word, memory_order_relaxed) == 0 &&
            atomic_compare_exchange_strong_explicit(&l->word, &free, 1, memory_order_acquire,
                                                    memory_order_relaxed);
@@ -34,6 +36,7 @@ static inline void knit__lock(struct knit__lock *l)
 {
     uint32_t free = 0;
 
+    KNIT__POINT();
     if (KNIT__UNLIKELY(!atomic_compare_exchange_strong_explicit(
             &l->word, &free, 1, memory_order_acquire, memory_order_relaxed)))
         knit__lock_slow(l);
@@ -43,6 +46,7 @@ static inline void knit__unlock(struct knit__lock *l)
 {
     /* pairs with the acquire of the next owner */
     atomic_store_explicit(&l->word, 0, memory_order_release);
+    KNIT__POINT();
 }
 
 #endif

@@ -36,6 +36,7 @@ uint32_t knit__ring_steal(struct knit__ring *r, struct knit__rec *out, uint32_t 
      * here and in every other Dekker store: QEMU lets a store-release pass a later load-acquire. */
     (void)atomic_exchange_explicit(&r->head, h + n, memory_order_seq_cst);
     knit__heavy_barrier();
+    KNIT__POINT();
     t = atomic_load_explicit(&r->tail, memory_order_seq_cst);
     if ((int32_t)(t - (h + n)) < 0) { /* the owner came close: give all back */
         atomic_store_explicit(&r->head, h, memory_order_seq_cst);

@@ -40,8 +40,13 @@ struct knit__rec {
 };
 
 enum {
+#if defined(KNIT_SIM_POINTS)
+    KNIT__RING_CAPACITY = 16, /* what is rare happens all the time */
+    KNIT__RING_BATCH = 4,
+#else
     KNIT__RING_CAPACITY = 512, /* 20 KiB: stays in the first-level cache */
     KNIT__RING_BATCH = 128,    /* the most one theft takes */
+#endif
 };
 
 struct knit__ring {
@@ -125,6 +130,7 @@ static inline struct knit__rec *knit__ring_pop(struct knit__ring *r)
     if (KNIT__LIKELY(knit__asymmetric)) {
         atomic_store_explicit(&r->tail, t, memory_order_relaxed);
         knit__compiler_barrier(); /* the thief's heavy barrier does the rest */
+        KNIT__POINT();
     } else {
         /* seq_cst: store-load order against the thief's seq_cst store of head */
         (void)atomic_exchange_explicit(&r->tail, t, memory_order_seq_cst);

@@ -128,11 +128,24 @@ static struct slab *slab_new(void)
     return s;
 }
 
+static struct knit__stack *head_of(const struct slab *s, uint32_t i)
+{
+    size_t colour = (i % COLOURS) * COLOUR_STEP;
+
+    return (void *)(s->base + depot.slot_size * (i + 1) - colour - depot.head_size);
+}
+
+void knit__stacks_each(void (*fn)(struct knit__stack *s, void *arg), void *arg)
+{
+    for (const struct slab *s = depot.slabs; s; s = s->next)
+        for (uint32_t i = 0; i < s->carved; i++)
+            fn(head_of(s, i), arg);
+}
+
 static struct knit__stack *slot_carve(struct slab *s)
 {
     char *slot = s->base + depot.slot_size * s->carved;
-    size_t colour = (s->carved % COLOURS) * COLOUR_STEP;
-    struct knit__stack *st = (void *)(slot + depot.slot_size - colour - depot.head_size);
+    struct knit__stack *st = head_of(s, s->carved);
 
     s->carved++;
     st->lo = slot + knit__page_size();

@@ -42,10 +42,16 @@ KNIT__COLD void knit__stack_spill(struct knit__stack_cache *c, bool flush);
 uint64_t knit__stacks_made(void);
 /* Stacks in the depot. */
 uint64_t knit__stacks_free(void);
+/* Every slot made so far, in use or not. The caller sees to it that nothing else runs. */
+void knit__stacks_each(void (*fn)(struct knit__stack *s, void *arg), void *arg);
 /* Whether an address may lie on a task's stack (false: it surely does not). */
 bool knit__stacks_cover(const void *address);
 
+#if defined(KNIT_SIM_POINTS)
+enum { KNIT__STACK_CACHE_MAX = 4 };
+#else
 enum { KNIT__STACK_CACHE_MAX = 128 };
+#endif
 
 static inline uint32_t knit__stack_count(const struct knit__stack_cache *c)
 {

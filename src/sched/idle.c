@@ -319,6 +319,7 @@ bool knit__idle_sleep(struct knit__worker *w)
     atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     knit__unlock(&idle.lock);
 
+    KNIT__POINT();
     if (!anything_for(w) && !doze(w))
         return false;
     return leave_sleepers(w) == TOKEN_SEARCH;

@@ -45,6 +45,7 @@ void knit__after_switch(struct knit__worker *w)
     w->after = KNIT__AFTER_NOTHING;
     if (after == KNIT__AFTER_NOTHING)
         return;
+    KNIT__POINT(); /* parked, or not yet */
     if (after == KNIT__AFTER_COMMIT) {
         /* Commit. release: its registers are saved before anybody can resume it. */
         s = atomic_load_explicit(&t->wait, memory_order_relaxed);

@@ -57,6 +57,7 @@ static inline void knit__wait_arm(struct knit__task *t, bool cancelable)
                                        memory_order_seq_cst);
     else
         atomic_store_explicit(&t->wait, KNIT__WAIT_ARMING, memory_order_relaxed);
+    KNIT__POINT();
 }
 
 /* One try to decide why t wakes, from the state *word that was read: see the essay. LOST: *word is
@@ -71,6 +72,7 @@ static inline enum knit__claim knit__wait_claim_word(struct knit__task *t, uint3
         return KNIT__CLAIM_LOST;
     if (state == KNIT__WAIT_PARKED)
         fired |= KNIT__WAIT_WAS_PARKED;
+    KNIT__POINT();
     if (!atomic_compare_exchange_strong_explicit(&t->wait, word, fired, memory_order_acq_rel,
                                                  memory_order_acquire))
         return KNIT__CLAIM_LOST;

@@ -1,0 +1,75 @@
+/* In a simulated run sleeping takes no time, and all of it passes. */
+#include "knittest.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define HOUR (3600 * KNIT_SECOND)
+
+static int sleep_a_part_of_an_hour(void *arg)
+{
+    knit_duration d = HOUR / 100 * (knit_duration)(1 + *(const int *)arg);
+    knit_time before = knit_now();
+    int r = knit_sleep(d);
+
+    CHECK(knit_now() - before >= d);
+    return r;
+}
+
+static void an_hour_of_sleeping_passes(void)
+{
+    knit_errgroup g = {0};
+    knit_time before = knit_now();
+
+    for (int i = 0; i < 100; i++)
+        CHECK_INT(knit_errgroup_go_copy(&g, sleep_a_part_of_an_hour, &i, sizeof i), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK(knit_now() - before >= HOUR);
+}
+
+static void a_thread_sleeps_for_a_year(void *arg)
+{
+    (void)arg;
+    knit_time before = knit_now();
+    CHECK_INT(knit_sleep(365 * 24 * HOUR), 0);
+    CHECK(knit_now() - before >= 365 * 24 * HOUR);
+}
+
+static void threads_sleep_in_the_same_time(void)
+{
+    kt_thread *threads[3];
+
+    for (int i = 0; i < 3; i++)
+        threads[i] = kt_thread_start(a_thread_sleeps_for_a_year, NULL);
+    for (int i = 0; i < 3; i++)
+        kt_thread_join(threads[i]);
+}
+
+static void a_deadline_comes_before_a_longer_sleep(void)
+{
+    knit_chan *ch;
+    knit_time deadline = knit_now() + HOUR;
+
+    CHECK_INT(knit_chan_new(0, 0, &ch), 0);
+    CHECK_INT(knit_chan_recv_until(ch, NULL, deadline), -ETIMEDOUT);
+    CHECK(knit_now() >= deadline);
+    CHECK(knit_now() < deadline + KNIT_SECOND); /* virtual: nothing else passes time */
+    knit_chan_unref(ch);
+}
+
+static void the_run_knows_its_seed(void)
+{
+    uint64_t seed = 0;
+
+    CHECK_INT(knit_simulated(&seed), 1);
+    CHECK_INT(knit_simulated(NULL), 1);
+    CHECK_INT(seed, strtoull(getenv("KNIT_SIM"), NULL, 0));
+}
+
+static const knittest tests[] = {
+    BOTH(an_hour_of_sleeping_passes),
+    BOTH(threads_sleep_in_the_same_time),
+    BOTH(a_deadline_comes_before_a_longer_sleep),
+    BOTH(the_run_knows_its_seed),
+};
+KNITTEST_MAIN(tests)
