@@ -21,6 +21,11 @@ void knit__sim_point(void);
 int knit__sim_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg);
 void knit__sim_thread_join(struct knit__os_thread *thread);
 
+/* The caller looks after something that is due then, and may spin until it is. No point. */
+void knit__sim_hint(int64_t deadline);
+/* The calling thread only watches others: nobody waits for its deadlines. */
+void knit__sim_background(void);
+
 uint64_t knit__sim_seed(void);
 /* Called once when nobody can run any more: says on stderr what the tasks are. Set by the roof. */
 extern void (*knit__sim_report)(void);

@@ -201,6 +201,8 @@ static void *monitor(void *unused)
 
     (void)unused;
     knit__os_thread_name("knit-monitor");
+    if (knit__simulated)
+        knit__sim_background();
     while (!atomic_load_explicit(&mon.stop, memory_order_acquire)) {
         uint32_t word = atomic_load_explicit(&mon.word, memory_order_seq_cst);
         bool nudging = knit__nudges_send();

@@ -82,8 +82,11 @@ uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
     struct knit__timer *calls = NULL;
     uint32_t fired = 0;
 
-    if (knit__timer_next(w) > now)
+    if (knit__timer_next(w) > now) {
+        if (KNIT__UNLIKELY(knit__simulated) && knit__timer_next(w) != KNIT__NEVER)
+            knit__sim_hint(knit__timer_next(w));
         return 0;
+    }
     knit__lock(&w->timer_lock);
     for (;;) {
         struct knit__timer *timer = (void *)knit__timers_pop(&w->timers, now);

@@ -64,7 +64,7 @@ struct knit__sim_member *knit__sim_add(int tid)
     m->tid = tid;
     m->state = KNIT__SIM_OUTSIDE;
     m->newcomer = true;
-    m->deadline = KNIT__NEVER;
+    m->deadline = m->hint = KNIT__NEVER;
     while (*last)
         last = &(*last)->next;
     *last = m;
@@ -149,6 +149,24 @@ static bool jump(void)
         knit__sim.clock = earliest;
     wake_due();
     return true;
+}
+
+/* All who can run spin: what they wait for is the earliest of what the others sleep for, or of what
+ * they see to themselves. */
+static void jump_for_spinners(void)
+{
+    int64_t earliest = KNIT__NEVER;
+
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next) {
+        int64_t next = m->state == KNIT__SIM_WAITING && !m->background ? m->deadline : m->hint;
+
+        m->hint = KNIT__NEVER;
+        if (next < earliest)
+            earliest = next;
+    }
+    if (earliest != KNIT__NEVER && earliest > knit__sim.clock)
+        knit__sim.clock = earliest;
+    wake_due();
 }
 
 static struct knit__sim_member *pick(uint32_t ready)
@@ -296,7 +314,7 @@ void knit__sim_choose_other(struct knit__sim_member *self)
     others = count_ready(false);
     if (++knit__sim.yields > FRUITLESS_YIELDS * (others + 1) && others == count_ready(true)) {
         knit__sim.yields = 0;
-        jump();
+        jump_for_spinners();
         others = count_ready(false);
     }
     if (others > 0)

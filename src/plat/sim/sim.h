@@ -58,6 +58,8 @@ struct knit__sim_member {
     /* library threads: at their gate; their function has returned */
     _Atomic uint32_t arrived, over;
     unsigned long handle;
+    bool background;       /* its deadlines are not what spinning threads wait for */
+    int64_t hint;          /* it runs, but sees to something at that time */
     const _Atomic uint32_t *word;
     int64_t deadline;
     void *(*fn)(void *);

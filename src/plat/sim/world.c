@@ -168,6 +168,22 @@ void knit__sim_point(void)
     knit__sim_leave(self);
 }
 
+void knit__sim_hint(int64_t deadline)
+{
+    struct knit__sim_member *self = knit__sim_enter();
+
+    self->hint = deadline;
+    knit__sim_leave(self);
+}
+
+void knit__sim_background(void)
+{
+    struct knit__sim_member *self = knit__sim_enter();
+
+    self->background = true;
+    knit__sim_leave(self);
+}
+
 /* ---- futexes ---- */
 
 static void wait_locked(struct knit__sim_member *self, const _Atomic uint32_t *word, uint32_t value,
