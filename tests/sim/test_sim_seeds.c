@@ -98,7 +98,7 @@ static int play_crowd(void)
 /* ---- playing them ---- */
 
 struct run {
-    int status; /* exit status, or minus a signal */
+    int status;       /* exit status, or minus a signal */
     char words[4096]; /* on stderr */
 };
 

@@ -93,8 +93,7 @@ static void number_newcomers(void)
 static void give_up_on_runners(void)
 {
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
-        if (is_outside(m) && !m->runaway &&
-            knit__host_thread_state(m->tid) == KNIT__HOST_RUNNING)
+        if (is_outside(m) && !m->runaway && knit__host_thread_state(m->tid) == KNIT__HOST_RUNNING)
             m->runaway = true;
     knit__sim_warn("a thread computes for long without a call; this run may not replay");
 }
@@ -211,8 +210,7 @@ static void *watch(void *unused)
     (void)unused;
     knit__os_thread_name("knit-sim");
     knit__host_own_files();
-    atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(),
-                          memory_order_release);
+    atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(), memory_order_release);
     knit__host_futex_wake(&knit__sim.watcher_tid, 1);
     for (;;) {
         knit__host_pause(WATCH_NS);

@@ -49,17 +49,17 @@ struct knit__sim_member {
         KNIT__SIM_WAITING, /* on word, or for the deadline */
         KNIT__SIM_ENDING,  /* a thread of the library on its last steps */
     } state;
-    bool newcomer;         /* no index yet */
-    bool runaway;          /* computed for too long: nobody waits for it */
-    bool yielding;         /* did nothing but yield at its last point */
-    bool library;          /* started by knit__os_thread_start */
-    bool inside;           /* in a call of ours that may sleep: the watcher looks away */
-    _Atomic uint32_t go;   /* gate: 1 = the baton is yours */
+    bool newcomer;       /* no index yet */
+    bool runaway;        /* computed for too long: nobody waits for it */
+    bool yielding;       /* did nothing but yield at its last point */
+    bool library;        /* started by knit__os_thread_start */
+    bool inside;         /* in a call of ours that may sleep: the watcher looks away */
+    _Atomic uint32_t go; /* gate: 1 = the baton is yours */
     /* library threads: at their gate; their function has returned */
     _Atomic uint32_t arrived, over;
     unsigned long handle;
-    bool background;       /* its deadlines are not what spinning threads wait for */
-    int64_t hint;          /* it runs, but sees to something at that time */
+    bool background; /* its deadlines are not what spinning threads wait for */
+    int64_t hint;    /* it runs, but sees to something at that time */
     const _Atomic uint32_t *word;
     int64_t deadline;
     void *(*fn)(void *);

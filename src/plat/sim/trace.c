@@ -135,8 +135,8 @@ static void watch_signals(void)
     static const int fatal[] = {SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTERM};
 
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++) {
-        struct sigaction now, ours = {.sa_handler = on_signal,
-                                      .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
+        struct sigaction now,
+            ours = {.sa_handler = on_signal, .sa_flags = (int)(SA_RESETHAND | SA_NODEFER)};
 
         if (sigaction(fatal[i], NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) &&
             now.sa_handler == SIG_DFL)
@@ -162,7 +162,10 @@ void knit__sim_trace_start(void)
 static void describe(const struct knit__sim_member *m)
 {
     static const char *const states[] = {
-        "is asleep or at work outside the library", "could run", "runs", "waits in the library",
+        "is asleep or at work outside the library",
+        "could run",
+        "runs",
+        "waits in the library",
         "ends",
     };
     char line[160];

@@ -190,8 +190,8 @@ static void wait_locked(struct knit__sim_member *self, const _Atomic uint32_t *w
                         int64_t deadline)
 {
     knit__sim_choose(self);
-    if (atomic_load_explicit(word, memory_order_seq_cst) != value ||
-        deadline <= knit__sim.clock || knit__sim_random() % 64 == 0)
+    if (atomic_load_explicit(word, memory_order_seq_cst) != value || deadline <= knit__sim.clock ||
+        knit__sim_random() % 64 == 0)
         return; /* the last: it may return at any time, so it does */
     self->state = KNIT__SIM_WAITING;
     self->word = word;
