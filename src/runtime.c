@@ -41,6 +41,17 @@ static struct {
     bool hooks; /* atexit and fork handlers are there */
 } runtime = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/* A simulated thread must not sleep in the kernel: who comes next would not be the seed's choice. */
+static void lock_runtime(void)
+{
+    if (!knit__simulated) {
+        pthread_mutex_lock(&runtime.lock);
+        return;
+    }
+    while (pthread_mutex_trylock(&runtime.lock) != 0)
+        knit__os_yield();
+}
+
 static void complain(const char *name, const char *value)
 {
     fprintf(stderr, "knit: %s=%s is not usable, the default is taken\n", name, value);
@@ -117,7 +128,7 @@ static bool env_set(const char *name)
 
 static void stop_at_exit(void)
 {
-    pthread_mutex_lock(&runtime.lock);
+    lock_runtime();
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
         knit__extras_stop();
         atomic_store_explicit(&runtime.started, false, memory_order_release);
@@ -127,7 +138,7 @@ static void stop_at_exit(void)
 
 static void before_fork(void)
 {
-    pthread_mutex_lock(&runtime.lock);
+    lock_runtime();
     knit__extras_lock();
 }
 
@@ -171,7 +182,7 @@ int knit__runtime_start(void)
 
     if (KNIT__LIKELY(atomic_load_explicit(&runtime.started, memory_order_acquire)))
         return 0;
-    pthread_mutex_lock(&runtime.lock);
+    lock_runtime();
     if (!atomic_load_explicit(&runtime.started, memory_order_relaxed))
         r = start_locked();
     pthread_mutex_unlock(&runtime.lock);

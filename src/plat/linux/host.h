@@ -9,7 +9,6 @@ void knit__host_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t
 void knit__host_futex_wake(const _Atomic uint32_t *word, int n);
 int knit__host_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg);
 void knit__host_thread_join(struct knit__os_thread *thread);
-void knit__host_thread_detach(struct knit__os_thread *thread);
 void knit__host_yield(void);
 /* Sleep for so long. */
 void knit__host_pause(int64_t ns);

@@ -52,11 +52,6 @@ void knit__os_thread_name(const char *name)
     prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0); /* the default lets every sleep be 50 us late */
 }
 
-void knit__host_thread_detach(struct knit__os_thread *thread)
-{
-    pthread_detach((pthread_t)thread->handle);
-}
-
 void knit__host_yield(void)
 {
     sched_yield();

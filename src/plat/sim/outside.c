@@ -142,6 +142,9 @@ static struct {
     int64_t idle_since;
 } seen;
 
+static struct knit__os_thread watcher;
+static _Atomic bool watch_stop;
+
 static bool all_in_futex(void)
 {
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
@@ -212,7 +215,7 @@ static void *watch(void *unused)
     knit__host_own_files();
     atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(), memory_order_release);
     knit__host_futex_wake(&knit__sim.watcher_tid, 1);
-    for (;;) {
+    while (!atomic_load_explicit(&watch_stop, memory_order_acquire)) {
         knit__host_pause(WATCH_NS);
         knit__sim_lock();
         if (!knit__sim.holder)
@@ -227,15 +230,23 @@ static void *watch(void *unused)
 /* The lock is held; the watcher does not need it to tell its id. */
 void knit__sim_watch_start(void)
 {
-    struct knit__os_thread thread;
-
     seen.holder = NULL;
     seen.idle_since = 0;
     atomic_store_explicit(&knit__sim.watcher_tid, 0, memory_order_relaxed);
-    if (knit__host_thread_start(&thread, watch, NULL) < 0)
+    atomic_store_explicit(&watch_stop, false, memory_order_relaxed);
+    if (knit__host_thread_start(&watcher, watch, NULL) < 0)
         knit__bug("the simulation cannot start its watcher");
-    knit__host_thread_detach(&thread);
     while (atomic_load_explicit(&knit__sim.watcher_tid, memory_order_acquire) == 0)
         knit__host_futex_wait(&knit__sim.watcher_tid, 0, KNIT__NEVER);
     knit__sim.watcher = (int)atomic_load_explicit(&knit__sim.watcher_tid, memory_order_relaxed);
+}
+
+/* At exit: tools that look at the end of a process should find nothing of ours still running. */
+void knit__sim_watch_stop(void)
+{
+    if (knit__sim.watcher == 0)
+        return;
+    atomic_store_explicit(&watch_stop, true, memory_order_release);
+    knit__host_thread_join(&watcher);
+    knit__sim.watcher = 0;
 }

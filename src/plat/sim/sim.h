@@ -119,6 +119,7 @@ void knit__sim_begin(void);
 /* outside.c */
 void knit__sim_settle(void);
 void knit__sim_watch_start(void);
+void knit__sim_watch_stop(void);
 
 /* trace.c. Kinds are letters. */
 void knit__sim_trace(const struct knit__sim_member *m, char kind, int64_t value);

@@ -111,6 +111,7 @@ static void at_exit(int status, void *unused)
     char line[160];
 
     (void)unused;
+    knit__sim_watch_stop();
     flush();
     if (trace.summary) {
         snprintf(line, sizeof line,
