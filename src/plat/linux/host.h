@@ -22,6 +22,7 @@ enum knit__host_state {
 };
 
 int knit__host_tid(void);
+int knit__host_process(void); /* also the id of its first thread */
 /* From here on the calling thread opens files that the program never sees; it keeps 0 to 2. */
 void knit__host_own_files(void);
 /* 0: the kernel does not tell. */

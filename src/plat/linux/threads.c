@@ -19,6 +19,11 @@ int knit__host_tid(void)
     return (int)syscall(SYS_gettid);
 }
 
+int knit__host_process(void)
+{
+    return (int)getpid();
+}
+
 void knit__host_own_files(void)
 {
     int saved = errno;

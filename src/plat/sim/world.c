@@ -69,7 +69,7 @@ static void after_fork_child(void)
     knit__sim.watcher = 0;
 }
 
-/* Under a sanitizer the threads that are there already are its own. */
+/* ThreadSanitizer has a thread of its own, which must not count; the first thread never is. */
 static void find_first_threads(int self)
 {
     int tids[KNIT__SIM_MAX_THREADS];
@@ -77,14 +77,15 @@ static void find_first_threads(int self)
 
     knit__sim.ignored_count = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (tids[i] == self)
+        if (tids[i] == self || tids[i] == knit__sim.watcher)
             continue;
 #if defined(KNIT__TSAN)
-        if (knit__sim.ignored_count < KNIT__SIM_MAX_IGNORED)
+        if (tids[i] != knit__host_process() && knit__sim.ignored_count < KNIT__SIM_MAX_IGNORED) {
             knit__sim.ignored[knit__sim.ignored_count++] = tids[i];
-#else
-        knit__sim_add(tids[i]);
+            continue;
+        }
 #endif
+        knit__sim_add(tids[i]);
     }
 }
 
@@ -108,12 +109,12 @@ void knit__sim_begin(void)
     knit__sim_number(self);
     self->state = KNIT__SIM_RUNNING;
     knit__sim.holder = self;
-    find_first_threads(tid);
     if (!world.hooks) {
         world.hooks = true;
         pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     }
     knit__sim_watch_start();
+    find_first_threads(tid); /* now: a sanitizer starts its own with our first */
 }
 
 /* ---- the clock ---- */
