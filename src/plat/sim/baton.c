@@ -7,6 +7,9 @@
 
 enum { POOL = 32, FRUITLESS_YIELDS = 16 };
 
+/* Centuries ahead: the clock never jumps there, where adding to it would overflow. */
+#define NEVER_FROM (INT64_MAX / 2)
+
 struct knit__sim knit__sim;
 
 static _Thread_local struct knit__sim_member *self_here __attribute__((tls_model("initial-exec")));
@@ -143,7 +146,7 @@ static bool jump(void)
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
         if (m->state == KNIT__SIM_WAITING && m->deadline < earliest)
             earliest = m->deadline;
-    if (earliest == KNIT__NEVER)
+    if (earliest > NEVER_FROM)
         return false;
     if (earliest > knit__sim.clock)
         knit__sim.clock = earliest;
@@ -164,7 +167,7 @@ static void jump_for_spinners(void)
         if (next < earliest)
             earliest = next;
     }
-    if (earliest != KNIT__NEVER && earliest > knit__sim.clock)
+    if (earliest <= NEVER_FROM && earliest > knit__sim.clock)
         knit__sim.clock = earliest;
     wake_due();
 }
