@@ -122,7 +122,7 @@ static struct knit__report *report_of_locked(struct knit__extra *x)
 static struct record *record_new(const struct knit__run *run, int code)
 {
     const knit_site *site = run->rec.site;
-    const char *name = run->name ? run->name : site ? site->what : "task";
+    const char *name = knit__run_name(run);
     size_t length = strlen(name);
     struct record *rec = malloc(sizeof *rec + length + 1);
 

@@ -17,7 +17,7 @@ static void report_task(struct knit__stack *s, void *unused)
     if (state != KNIT__WAIT_PARKED || !run)
         return;
     site = run->rec.site;
-    fprintf(stderr, "knit:   task %s", run->name ? run->name : site ? site->what : "task");
+    fprintf(stderr, "knit:   task %s", knit__run_name(run));
     if (site)
         fprintf(stderr, ", started at %s:%d", site->file, site->line);
     fputs(", is parked\n", stderr);

@@ -52,6 +52,14 @@ static inline bool knit__run_touched(const struct knit__run *run)
     return (run->rec.flags & KNIT__RUN_TOUCHED) != 0;
 }
 
+/* What a run is called: the name it gave itself, else the text of its function argument. */
+static inline const char *knit__run_name(const struct knit__run *run)
+{
+    if (knit__run_touched(run) && run->name)
+        return run->name;
+    return run->rec.site ? run->rec.site->what : "task";
+}
+
 static inline void knit__run_touch(struct knit__run *run)
 {
     if (knit__run_touched(run))

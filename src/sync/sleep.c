@@ -69,12 +69,6 @@ int knit_task_set_name(const char *name)
 const char *knit_task_name(void)
 {
     struct knit__worker *w = knit__worker_self();
-    const struct knit__run *run;
 
-    if (!w)
-        return "thread";
-    run = w->task->run;
-    if (knit__run_touched(run) && run->name)
-        return run->name;
-    return run->rec.site ? run->rec.site->what : "task";
+    return w ? knit__run_name(w->task->run) : "thread";
 }
