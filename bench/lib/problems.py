@@ -177,6 +177,29 @@ PROGRAMS = [
         quick=10_000,
     ),
     Program(
+        "sleepers",
+        [
+            Output("sleepers", "100,000 tasks sleep 1 to 1000 ms: lateness, median", "us"),
+            Output("sleepers_p99", "the same, 99th percentile", "us", "p99"),
+            Output("sleepers_cpu", "processor time of the round", "s", "cpu"),
+            Output("sleepers_peak", "most memory ever resident", "MB", "peak"),
+        ],
+        ["knit", "go", "tokio"],
+        size=100_000,
+        quick=10_000,
+    ),
+    Program(
+        "timers",
+        [
+            Output("timers", "contexts with a timeout, all live: to make one", "ns"),
+            Output("timers_cancel", "the same: to give one up", "ns", "cancel"),
+        ],
+        ["knit", "go"],
+        size=1_000_000,
+        quick=100_000,
+        absent={"tokio": "a timer is a future that must be polled"},
+    ),
+    Program(
         "wake",
         [
             Output("wake", "burst of 64 no-op tasks while the other worker sleeps", "ns/burst"),
