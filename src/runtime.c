@@ -13,6 +13,7 @@
 #include "plat/simulated.h"
 #include "sched/guest.h"
 #include "sched/idle.h"
+#include "sched/overflow.h"
 #include "sched/report.h"
 #include "sync/ctx.h"
 
@@ -23,10 +24,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A context of the group's own carries the name; a borrowed one is called what its owner is. */
+static const char *group_name(const struct knit__scope *s)
+{
+    const struct knit__group *g = (const struct knit__group *)(const void *)s;
+
+    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & GROUP_INITED))
+        return NULL;
+    return knit__group_ctx(g) ? knit__ctx_name((const knit_ctx *)(const void *)s->cancel) : NULL;
+}
+
 const struct knit__upcalls knit__upcalls = {
     .ended = knit__group_task_ended,
     .leave = knit__group_leave,
     .unwatch = knit__ctx_unwatch,
+    .name = group_name,
 };
 
 int (*const knit__start_runtime)(void) = knit__runtime_start;
@@ -119,6 +131,22 @@ static size_t stack_wanted(void)
     return size;
 }
 
+static uint64_t guards_wanted(void)
+{
+    const char *value = getenv("KNIT_GUARDS");
+    unsigned long long n;
+    char *end;
+
+    if (!value || !*value)
+        return UINT64_MAX;
+    errno = 0;
+    n = strtoull(value, &end, 10);
+    if (errno == 0 && *end == 0 && *value != '-')
+        return n;
+    complain("KNIT_GUARDS", value);
+    return UINT64_MAX;
+}
+
 static bool env_set(const char *name)
 {
     const char *value = getenv(name);
@@ -164,11 +192,13 @@ static int start_locked(void)
     knit__sim_report = knit__report_parked;
     knit__barrier_start(env_set("KNIT_FENCE"));
     knit__stacks_start(stack_wanted(), sizeof(struct knit__task), knit__task_made);
+    knit__stacks_limit_guards(guards_wanted());
     r = knit__sched_start(workers_wanted(), spares_wanted(), env_set("KNIT_MIGRATE"));
     if (r < 0)
         return r;
     if (!runtime.hooks) {
         runtime.hooks = true;
+        knit__fault_start(knit__overflow_report);
         atexit(stop_at_exit);
         pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     }

@@ -14,6 +14,7 @@ set(KNIT_SOURCES
   plat/linux/barrier.c
   plat/linux/clock.c
   plat/linux/cpu.c
+  plat/linux/fault.c
   plat/linux/futex.c
   plat/linux/interrupt.c
   plat/linux/meter.c
@@ -35,6 +36,7 @@ set(KNIT_SOURCES
   sched/handoff.c
   sched/idle.c
   sched/nudge.c
+  sched/overflow.c
   sched/park.c
   sched/sched.c
   sched/report.c

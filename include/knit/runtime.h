@@ -9,13 +9,27 @@
  *   KNIT_STACK=size  stack of a task in bytes, with k or m (16k..64m, rounded up to a power of two);
  *                    default 64k. A task may count on half of it: a task that waits for its group
  *                    may run others of the group on top of its own stack
+ *   KNIT_GUARDS=n    debug: no more than n stacks get a guard page; default: as many as the kernel allows
  *   KNIT_MIGRATE=1   debug: every task that parked is resumed on another worker, if there is one
  *   KNIT_FENCE=1     debug: use fences where membarrier(2) would be used
  *   KNIT_SIM=seed    simulation: one thread runs at a time, in an order drawn from the seed, and
  *                    the clock jumps when all wait; the same seed gives the same run. `random` picks
  *                    a seed and prints it. Read when the library is loaded; docs/simulation.md
  *   KNIT_SIM_TRACE=  of a simulated run: `-` prints a summary at exit, else a file for its events
- * A value that cannot be used is reported once on stderr and the default is taken. */
+ * A value that cannot be used is reported once on stderr and the default is taken.
+ *
+ * Overflow. Below every stack lies a guard page. A task that runs into it ends the process with
+ * SIGSEGV, after a report on stderr: the task's name, its group's, where it was started, the size of
+ * the stack, and the same for the tasks it was run on top of. For that a handler of SIGSEGV and
+ * SIGBUS is installed at first use; faults of any other kind go to the handler the program had, or
+ * have the default effect. A program that installs its own later replaces it: it may call the one
+ * that was there, and should use SA_ONSTACK (every worker has an alternate stack of 64 KiB). Frames
+ * larger than a page can jump over the guard: compile with -fstack-clash-protection. Under ASan and
+ * TSan their own reports take the place of this one.
+ *
+ * Linux 6.13 and later give every stack its guard. Earlier kernels count each as a mapping
+ * (vm.max_map_count): a third of them are used for guards, and stacks beyond that have a canary,
+ * which is looked at whenever the stack is left; a damaged one gives the same report, and abort. */
 #ifndef KNIT_RUNTIME_H
 #define KNIT_RUNTIME_H
 

@@ -6,23 +6,27 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SLAB_SLOTS = 256, COLOURS = 16, COLOUR_STEP = 128, REFILL = 16 };
+enum { SLAB_SLOTS = 256, COLOURS = 16, COLOUR_STEP = 128, REFILL = 16, BARE_MARK = 64 };
+
+_Atomic bool knit__stacks_bare;
 
 struct slab {
     struct slab *next;
     char *base;
     size_t size;
-    uint32_t carved; /* slots handed out so far */
+    uint32_t carved;  /* slots handed out so far */
+    uint32_t guarded; /* the first so many have a guard */
 };
 
 static struct {
-    size_t slot_size, head_size; /* constant after start */
+    size_t slot_size, head_size, page; /* constant after start */
     void (*made)(struct knit__stack *);
     struct knit__lock lock; /* the rest */
     struct slab *slabs;     /* the first one may have slots left */
     struct slab *abandoned; /* of the parent of a fork: one carries the caller */
     struct knit__stack *free;
     uint32_t slots_per_slab;
+    uint64_t guards_left;
     _Atomic uint64_t made_count, free_count;
     _Atomic uintptr_t low, high; /* every slab lies between */
 } depot;
@@ -44,9 +48,40 @@ void knit__stacks_start(size_t slot_size, size_t head_size, void (*made)(struct 
     depot.slot_size = slot_size;
     depot.head_size = (head_size + 63) & ~(size_t)63;
     depot.made = made;
+    depot.page = knit__page_size();
+    depot.guards_left = UINT64_MAX;
+    atomic_store_explicit(&knit__stacks_bare, false, memory_order_relaxed);
     depot.slots_per_slab = SLAB_SLOTS;
     while (depot.slots_per_slab > 1 && depot.slots_per_slab * slot_size > ((size_t)64 << 20))
         depot.slots_per_slab /= 2;
+}
+
+void knit__stacks_limit_guards(uint64_t n)
+{
+    depot.guards_left = n;
+}
+
+size_t knit__stacks_slot_size(void)
+{
+    return depot.slot_size;
+}
+
+const char *knit__stack_guard(const struct knit__stack *s)
+{
+    return (uintptr_t)s->lo % depot.page == 0 ? s->lo - depot.page : NULL;
+}
+
+bool knit__stack_damaged(const struct knit__stack *s)
+{
+    const uint64_t *end = (const void *)s->lo;
+    const uint64_t *word = (const void *)(s->lo - BARE_MARK - depot.page);
+    uint64_t all = 0;
+
+    if (knit__stack_guard(s))
+        return false;
+    for (; word < end; word++)
+        all |= *word;
+    return all != 0;
 }
 
 static void slab_free(struct slab *s)
@@ -117,7 +152,11 @@ static struct slab *slab_new(void)
         free(s);
         return NULL;
     }
-    knit__vm_guard(s->base, depot.slot_size, depot.slots_per_slab);
+    s->guarded = depot.slots_per_slab;
+    if (depot.guards_left < s->guarded)
+        s->guarded = (uint32_t)depot.guards_left;
+    s->guarded = (uint32_t)knit__vm_guard(s->base, depot.slot_size, s->guarded);
+    depot.guards_left -= s->guarded;
     if ((uintptr_t)s->base < atomic_load_explicit(&depot.low, memory_order_relaxed))
         atomic_store_explicit(&depot.low, (uintptr_t)s->base, memory_order_relaxed);
     if ((uintptr_t)s->base + s->size > atomic_load_explicit(&depot.high, memory_order_relaxed))
@@ -147,8 +186,11 @@ static struct knit__stack *slot_carve(struct slab *s)
     char *slot = s->base + depot.slot_size * s->carved;
     struct knit__stack *st = head_of(s, s->carved);
 
-    s->carved++;
-    st->lo = slot + knit__page_size();
+    st->lo = slot + depot.page;
+    if (s->carved++ >= s->guarded) {
+        st->lo += BARE_MARK;
+        atomic_store_explicit(&knit__stacks_bare, true, memory_order_relaxed);
+    }
     st->hi = (char *)st;
     atomic_fetch_add_explicit(&depot.made_count, 1, memory_order_relaxed);
     knit__fiber_register(st->lo, slot + depot.slot_size);

@@ -6,6 +6,13 @@
  * to one can be read), then 0..15 x 128 unused bytes. This colouring keeps the hot lines of many
  * stacks from falling into the same cache sets (2.3 times faster switches at 64-256 live tasks).
  *
+ * Guards are limited where the kernel makes each of them a mapping of its own (plat/linux/vm.c). A
+ * stack without one is *bare*: the page that should have been its guard is its canary. Nobody writes
+ * there, so it is zero until the stack overflows; whoever leaves a bare stack looks at all of it (a
+ * frame may leave most of itself unwritten, but not a page of frames). Reading maps the kernel's one
+ * page of zeros and so takes no memory; canary words would take a page for every stack. A bare stack
+ * is told by its lo, which lies 64 bytes above a page's begin.
+ *
  * Cache: one worker's, no lock. Depot: global, under its lock. */
 #ifndef KNIT_CORE_STACK_H
 #define KNIT_CORE_STACK_H
@@ -29,6 +36,8 @@ struct knit__stack_cache {
 /* Size of a stack with its guard, a power of two; head_size: bytes to keep at the top. Once, before
  * the first stack. */
 void knit__stacks_start(size_t slot_size, size_t head_size, void (*made)(struct knit__stack *));
+/* From now on no more than n guards; call it after start. For tests of what has none. */
+void knit__stacks_limit_guards(uint64_t n);
 /* Frees every slab: no stack may be in use. */
 void knit__stacks_stop(void);
 /* Child of a fork: forget every slab but leave the memory (one of them carries the caller). */
@@ -46,6 +55,15 @@ uint64_t knit__stacks_free(void);
 void knit__stacks_each(void (*fn)(struct knit__stack *s, void *arg), void *arg);
 /* Whether an address may lie on a task's stack (false: it surely does not). */
 bool knit__stacks_cover(const void *address);
+
+/* There is a bare stack. Relaxed: who leaves one took it from the lock under which this was set. */
+extern _Atomic bool knit__stacks_bare;
+/* The canary of a bare stack is not zero: it overflowed. False for all others. */
+KNIT__COLD bool knit__stack_damaged(const struct knit__stack *s);
+/* The guard page of s; NULL: it is bare. */
+const char *knit__stack_guard(const struct knit__stack *s);
+/* Bytes of a slot. */
+size_t knit__stacks_slot_size(void);
 
 #if defined(KNIT_SIM_POINTS)
 enum { KNIT__STACK_CACHE_MAX = 4 };

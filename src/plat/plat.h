@@ -100,4 +100,18 @@ void knit__vm_unmap(void *base, size_t size);
  * how many were made (guards beyond the kernel's limits are left out). */
 size_t knit__vm_guard(void *base, size_t stride, size_t count);
 
+/* ---- fault.c ---- */
+
+/* Bytes of a thread's stack for faults: the kernel's frame (large with wide registers), the report,
+ * and what a handler of the program may want. */
+enum { KNIT__FAULT_STACK = 64 * 1024 };
+
+/* Once per process: ask `report` (async-signal-safe) at every fault whether the address is a guard.
+ * True: it has said so on stderr, and the process ends by the signal's default action. */
+void knit__fault_start(bool (*report)(const void *address));
+/* The calling thread's alternate stack for signals; NULL: none. */
+void knit__fault_stack(void *base, size_t size);
+/* All of it, async-signal-safe. */
+void knit__write_stderr(const char *text, size_t size);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "guest.h"
 #include "handoff.h"
+#include "overflow.h"
 #include "ready.h"
 
 enum { LOOP_EVERY = 16 }; /* every so many switches go through the loop, which looks everywhere */
@@ -15,6 +16,7 @@ static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task
     struct knit__task *next;
 
     knit__flush_ended(w);
+    knit__overflow_check(t);
     if (KNIT__UNLIKELY(w->sample_began != 0))
         knit__sample_end(w);
     t->saved_errno = *w->errno_at;

@@ -114,6 +114,8 @@ struct knit__upcalls {
     void (*leave)(struct knit__scope *s);
     /* The task t ends or changes its context: forget it in the context that watches it. */
     void (*unwatch)(struct knit__task *t);
+    /* The name of the scope's group while it has children; NULL: none. Async-signal-safe. */
+    const char *(*name)(const struct knit__scope *s);
 };
 extern const struct knit__upcalls knit__upcalls;
 

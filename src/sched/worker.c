@@ -9,6 +9,7 @@
 #include "../plat/relax.h"
 #include "guest.h"
 #include "handoff.h"
+#include "overflow.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -177,6 +178,7 @@ static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *sel
                                   struct knit__task *next)
 {
     knit__flush_ended(w);
+    knit__overflow_check(self);
     knit__stack_put(&w->stacks, &self->stack);
     if (KNIT__UNLIKELY(knit__stack_count(&w->stacks) > KNIT__STACK_CACHE_MAX))
         knit__stack_spill(&w->stacks, false);
@@ -424,7 +426,9 @@ void *knit__worker_thread(void *worker)
 {
     struct knit__worker *w = worker;
     struct knit__task *first;
+    char fault_stack[KNIT__FAULT_STACK];
 
+    knit__fault_stack(fault_stack, sizeof fault_stack);
     knit__os_thread_name("knit-worker");
     w->errno_at = &errno;
     knit__os_meter_begin(&w->meter);
@@ -442,6 +446,7 @@ void *knit__worker_thread(void *worker)
 
     if (w->retiring)
         knit__stack_spill(&w->stacks, true);
+    knit__fault_stack(NULL, 0); /* it lies in this frame */
     knit__tls_set_worker(NULL);
     atomic_store_explicit(&w->exited, 1, memory_order_release);
     knit__futex_wake(&w->exited, 1);

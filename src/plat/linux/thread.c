@@ -12,7 +12,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-enum { THREAD_STACK = 256 * 1024 }; /* only start-up and exit run on it */
+/* only start-up, exit and faults (KNIT__FAULT_STACK) run on it */
+enum { THREAD_STACK = 320 * 1024 };
 
 int knit__host_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg)
 {
