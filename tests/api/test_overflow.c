@@ -25,32 +25,33 @@
 
 static char said[8192]; /* stderr of the last child */
 
-/* So many frames of a known size. */
-static int dive(int depth)
+/* Uses about so many bytes of stack, in frames that are written all over. */
+static int dive(uintptr_t from, int bytes)
 {
-    volatile char frame[512];
-    frame[0] = (char)depth;
-    int below = depth > 0 ? dive(depth - 1) : 0;
-    return below + frame[0];
+    volatile char frame[256];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (char)bytes;
+    int below = from - (uintptr_t)frame < (uintptr_t)bytes ? dive(from, bytes) : 0;
+    return below + frame[bytes % 256];
 }
 
 static int go_deep(void *arg)
 {
-    int depth = *(int *)arg;
+    volatile char here = 0;
     CHECK_INT(knit_task_set_name("diver"), 0);
-    int r = dive(depth);
-    return knit_yield() + r * 0;
+    int r = dive((uintptr_t)&here, *(int *)arg);
+    return knit_yield() + r * here;
 }
 
-static int run_named_group(int depth)
+static int run_named_group(int bytes)
 {
     knit_errgroup g;
     CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.name = "pool"}), 0);
-    CHECK_INT(knit_errgroup_go(&g, go_deep, &depth), 0);
+    CHECK_INT(knit_errgroup_go(&g, go_deep, &bytes), 0);
     return knit_errgroup_wait(&g);
 }
 
-enum { FOR_EVER = 1 << 20, A_LITTLE = 8 };
+enum { FOR_EVER = 1 << 30, A_LITTLE = 4096 };
 
 static int overflow(void *arg)
 {
@@ -80,15 +81,15 @@ static int overflow_large(void *arg)
     return overflow(arg);
 }
 
-/* A frame deeper each time: the first that goes too far stays within the canary, which is the page
+/* A little deeper each time: the first that goes too far stays within the canary, which is the page
  * below the stack. */
 static int overflow_bare(void *arg)
 {
     (void)arg;
     setenv("KNIT_GUARDS", "0", 1);
     setenv("KNIT_STACK", "16k", 1);
-    for (int depth = 1; depth < 40; depth++) {
-        int r = run_named_group(depth);
+    for (int bytes = 4096; bytes < 3 * 16384; bytes += 256) {
+        int r = run_named_group(bytes);
         if (r != 0)
             return r;
     }
