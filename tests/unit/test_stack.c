@@ -157,11 +157,49 @@ static void touching_a_guard_ends_the_process(void)
     }
 }
 
+static void a_bare_stack_has_a_canary_and_others_a_guard(void)
+{
+    struct knit__stack_cache c = {0};
+    knit__stacks_start(SLOT, HEAD, made);
+    knit__stacks_limit_guards(2);
+    for (int i = 0; i < 4; i++) {
+        struct knit__stack *s = get(&c);
+        bool bare = !knit__stack_guard(s);
+        CHECK(!knit__stack_damaged(s));
+        memset(s->lo, 0x5a, (size_t)(s->hi - s->lo));
+        CHECK(!knit__stack_damaged(s));
+        if (!bare)
+            continue;
+        CHECK(knit__stacks_bare);
+        s->lo[-1] = 1;
+        CHECK(knit__stack_damaged(s));
+        s->lo[-1] = 0;
+        s->lo[-(int)knit__page_size()] = 1;
+        CHECK(knit__stack_damaged(s));
+    }
+    knit__stacks_stop();
+}
+
+/* All slots of a slab beyond the limit are bare, and no guard is lost or invented. */
+static void the_limit_of_guards_is_kept(void)
+{
+    struct knit__stack_cache c = {0};
+    int guards = 0;
+    knit__stacks_start(SLOT, HEAD, made);
+    knit__stacks_limit_guards(SLAB + 3);
+    for (int i = 0; i < 3 * SLAB; i++)
+        guards += knit__stack_guard(get(&c)) != NULL;
+    CHECK_INT(guards, SLAB + 3);
+    knit__stacks_stop();
+}
+
 static const knittest tests[] = {
     COLD(a_stack_has_its_size_and_its_own_memory),
     COLD(the_last_one_put_is_the_first_taken),
     COLD(neighbours_have_different_colours),
     COLD(spilled_stacks_come_back_before_new_ones_are_made),
     COLD(touching_a_guard_ends_the_process),
+    COLD(a_bare_stack_has_a_canary_and_others_a_guard),
+    COLD(the_limit_of_guards_is_kept),
 };
 KNITTEST_MAIN(tests)
