@@ -16,6 +16,7 @@
 #include "sched/overflow.h"
 #include "sched/report.h"
 #include "sync/ctx.h"
+#include "sync/life.h"
 
 #include <errno.h>
 #include <knit/runtime.h>
@@ -39,6 +40,7 @@ const struct knit__upcalls knit__upcalls = {
     .leave = knit__group_leave,
     .unwatch = knit__ctx_unwatch,
     .name = group_name,
+    .finish = knit__life_finish,
 };
 
 int (*const knit__start_runtime)(void) = knit__runtime_start;

@@ -8,6 +8,7 @@ endif()
 set(KNIT_SOURCES
   base/assert.c
   base/strerr.c
+  plat/catch.c
   plat/fiber.c
   plat/tls.c
   plat/${KNIT_CPU}/entry.S
@@ -51,6 +52,7 @@ set(KNIT_SOURCES
   sync/cond.c
   sync/ctx.c
   sync/join.c
+  sync/life.c
   sync/mapshard.c
   sync/select.c
   sync/mutex.c

@@ -1,4 +1,4 @@
-/* What a task can do with itself: sleep, yield, be named. */
+/* What a task can do with itself: sleep, yield, be named, end, leave something to be done then. */
 #ifndef KNIT_TASK_H
 #define KNIT_TASK_H
 
@@ -46,6 +46,69 @@ KNIT_API int knit_task_set_name(const char *name);
  * Parks: no.  Cancel: not affected.  Errors: none.
  * Pointers: borrowed, good while the task runs and is not renamed.  Threads: any. */
 KNIT_API const char *knit_task_name(void);
+
+/* ---- ending ---- */
+
+typedef void knit_defer_fn(void *arg);
+
+/* How long the deferred calls of a task that was cancelled may wait, all together. */
+#define KNIT_DEFER_BUDGET (5 * KNIT_SECOND)
+
+/* Call fn(arg) when the running task ends, however it ends: by returning, by knit_task_exit, by
+ * knit_panic (where that ends the task). The newest call is made first. They are part of the task:
+ * they may wait and defer more, and their group waits for them. The task's context is hidden from
+ * them, so that they can wait although it was cancelled, until KNIT_DEFER_BUDGET has passed: then
+ * their waits return -ETIMEDOUT. knit_task_exit in a deferred call ends that call alone, and its
+ * result becomes the task's.
+ *
+ * When a task returns from its function, that function's local variables are gone before the calls
+ * are made: do not defer a pointer to one of them.
+ *
+ * Parks:    no.
+ * Cancel:   not affected.
+ * Errors:   -EINVAL (fn NULL), -EPERM (plain thread), -ENOMEM; then fn will not be called.
+ * Pointers: arg kept until fn was called.
+ * Threads:  any task. */
+KNIT_API int knit_defer(knit_defer_fn *fn, void *arg);
+
+/* End the running task from any depth of its calls, as if its function had returned result. First
+ * its contexts are left (knit_ctx_enter) and its deferred calls are made; then its frames are
+ * given up. It returns only where there is no task to end:
+ *
+ *     return knit_task_exit(-EIO);
+ *
+ * What C does at the end of a block is not done for the frames given up: no cleanup attribute runs
+ * (KNIT_SCOPE), a lock that is held stays locked, memory stays allocated. So before it is called,
+ * or in a deferred call, groups in those frames must have been closed.
+ * Not allowed in functions that something else calls in the middle of its work: those of
+ * knit_ctx_after, comparison functions of qsort and the like.
+ *
+ * Parks:    as the deferred calls do.
+ * Cancel:   not affected.
+ * Errors:   -EPERM on a plain thread.
+ * Threads:  any task. */
+KNIT_API int knit_task_exit(int result);
+
+/* ---- task-local values ---- */
+
+/* A key: a static object of yours, {0} or {destroy}. Compared by its address. destroy, if there is
+ * one, is called with the value when the task ends, after its deferred calls, if the value is not
+ * NULL then. */
+typedef struct knit_task_local {
+    void (*destroy)(void *value);
+} knit_task_local;
+
+/* Set and get the value of the running task under a key; NULL at first. A task inherits no values
+ * (contexts do that: knit_ctx_with_value). A plain thread has values of its own, until it ends.
+ * Setting replaces: the former value is not destroyed.
+ *
+ * Parks:    no.
+ * Cancel:   not affected.
+ * Errors:   -EINVAL (key NULL), -ENOMEM; then the former value stays. get: none.
+ * Pointers: key kept until the end of the task; value given to key->destroy at its end, else kept.
+ * Threads:  any task, any thread. */
+KNIT_API int knit_task_local_set(const knit_task_local *key, void *value);
+KNIT_API void *knit_task_local_get(const knit_task_local *key);
 
 #ifdef __cplusplus
 }

@@ -40,6 +40,8 @@ static void guest_free(void *guest)
     struct knit__guest *g = guest;
     bool work;
 
+    if (knit__run_touched(&g->run) && g->run.life) /* task-local values of a thread */
+        (void)knit__upcalls.finish(&g->run, 0);
     knit__lock(&guests.lock);
     knit__list_remove(&g->link);
     knit__unlock(&guests.lock);

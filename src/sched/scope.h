@@ -112,6 +112,8 @@ struct knit__upcalls {
     void (*ended)(struct knit__run *run, int r, bool skipped);
     /* A child leaves a scope with ROOM set: subtract it, under the lock. */
     void (*leave)(struct knit__scope *s);
+    /* A run with `life` has returned r: what it left to be done; returns its result. May park. */
+    int (*finish)(struct knit__run *run, int r);
     /* The task t ends or changes its context: forget it in the context that watches it. */
     void (*unwatch)(struct knit__task *t);
     /* The name of the scope's group while it has children; NULL: none. Async-signal-safe. */

@@ -23,7 +23,7 @@
 #include "../base/list.h"
 #include "../core/ring.h"
 #include "../core/stack.h"
-#include "../plat/fiber.h"
+#include "../plat/catch.h"
 #include "scope.h"
 
 struct knit__worker;
@@ -40,11 +40,13 @@ struct knit__run {
     struct knit__rec rec;     /* rec.group: its scope, NULL for a plain thread */
     struct knit__cancel *ctx; /* ambient context now; NULL: background */
     struct knit__run *up;     /* the run below on this stack */
+    struct knit__catch caught; /* valid with `up`: where knit_task_exit goes on */
     /* valid when TOUCHED */
     const char *name; /* set by the task itself, or NULL */
     void *entered;    /* innermost knit_ctx_enter, of the sync floor */
     void *note;       /* text for its failure, of the group floor */
     void *nested;     /* record of a nested group, of the group floor */
+    void *life;       /* what its end must do, of the sync floor; NULL: nothing */
 };
 
 static inline bool knit__run_touched(const struct knit__run *run)
@@ -66,7 +68,7 @@ static inline void knit__run_touch(struct knit__run *run)
         return;
     run->rec.flags |= KNIT__RUN_TOUCHED;
     run->name = NULL;
-    run->entered = run->note = run->nested = NULL;
+    run->entered = run->note = run->nested = run->life = NULL;
 }
 
 /* Two cache lines, the head of its stack: what a switch needs, and what waking needs. */

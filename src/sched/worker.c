@@ -80,24 +80,33 @@ void knit__notify_backlog(struct knit__worker *w)
 
 /* ---- running ---- */
 
+void knit__leave_blocking(struct knit__task *t, const struct knit__run *run)
+{
+    if (KNIT__LIKELY(t->blocking != run))
+        return;
+    t->blocking = NULL;
+    t->blocking_depth = 0;
+    knit__away_leave(knit__worker_self());
+}
+
 /* The rare rest of an end: an error, something to release, a limit. */
 static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run, int r,
                                     bool skipped)
 {
+    knit__leave_blocking(t, run); /* it forgot to */
+    if (knit__run_touched(run) && run->life)
+        r = knit__upcalls.finish(run, r);
     if (t->watcher)
         knit__upcalls.unwatch(t);
-    if (KNIT__UNLIKELY(t->blocking == run)) { /* it forgot to leave */
-        t->blocking = NULL;
-        t->blocking_depth = 0;
-        knit__away_leave(knit__worker_self());
-    }
     knit__upcalls.ended(run, r, skipped);
 }
 
-/* Run one function on top of t's stack. fail: do not, settle it with this error. True: its end is
- * to be counted at once. */
+/* Run one function on top of t's stack. fail: do not, settle it with this error. up: there is a run
+ * below, so that the stack must be unwound if this one exits. True: its end is to be counted at
+ * once. */
 static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
-                                                          const struct knit__rec *rec, int fail)
+                                                          const struct knit__rec *rec, int fail,
+                                                          bool up)
 {
     struct knit__run run;
     struct knit__scope *s = KNIT__LOAD(rec->group);
@@ -116,7 +125,7 @@ static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
               (run.ctx && atomic_load_explicit(&run.ctx->err, memory_order_relaxed) != 0);
     t->run = &run;
     if (KNIT__LIKELY(!skipped && fail == 0))
-        r = run.rec.fn(run.rec.arg);
+        r = up ? knit__call_caught(&run.caught, run.rec.fn, run.rec.arg) : run.rec.fn(run.rec.arg);
     if (KNIT__UNLIKELY(skipped || ((uint32_t)r | run.rec.flags) != 0)) {
         if (skipped || ((uint32_t)r | (run.rec.flags & ~KNIT__RUN_PROMPT)) != 0)
             end_slow(t, &run, r, skipped);
@@ -132,10 +141,26 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
     int saved = *w->errno_at;
 
     *w->errno_at = 0;
-    (void)run_rec(t, rec, 0); /* the caller counts it at once */
+    (void)run_rec(t, rec, 0, true); /* the caller counts it at once */
     w = knit__worker_self();
     *w->errno_at = saved;
     bump(&w->tasks_run, 1);
+}
+
+/* A run from the loop has ended: count it. prompt: at once. */
+static inline __attribute__((always_inline)) void count_end(struct knit__scope *s, bool prompt)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    if (KNIT__UNLIKELY(w->sample_began != 0))
+        knit__sample_end(w);
+    if (KNIT__UNLIKELY(w->ended_scope != s)) {
+        knit__flush_ended(w);
+        w->ended_scope = s;
+    }
+    w->ended_count++;
+    if (KNIT__UNLIKELY(prompt))
+        knit__flush_ended(w);
 }
 
 static inline __attribute__((always_inline)) void
@@ -152,18 +177,8 @@ run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__r
     }
     sample_begin(w);
     *w->errno_at = 0; /* a task begins with its own */
-    prompt = run_rec(t, rec, fail);
-
-    w = knit__worker_self();
-    if (KNIT__UNLIKELY(w->sample_began != 0))
-        knit__sample_end(w);
-    if (KNIT__UNLIKELY(w->ended_scope != s)) {
-        knit__flush_ended(w);
-        w->ended_scope = s;
-    }
-    w->ended_count++;
-    if (KNIT__UNLIKELY(prompt))
-        knit__flush_ended(w);
+    prompt = run_rec(t, rec, fail, false);
+    count_end(s, prompt);
 }
 
 /* See to the invariant that the cache holds a stack while anything runs: 0 or -ENOMEM. What runs
@@ -185,6 +200,28 @@ static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *sel
     w->task = next;
     sample_begin(w);
     knit__fiber_switch(&self->fiber, &next->fiber, true);
+    __builtin_unreachable();
+}
+
+void knit__run_exit(struct knit__task *t, int r)
+{
+    struct knit__run *run = t->run;
+    struct knit__scope *s = run->rec.group;
+    struct knit__task *fresh;
+    struct knit__worker *w;
+
+    if (run->up)
+        knit__throw(&run->caught, r);
+    /* Nothing below on this stack is needed: the loop has a fresh start elsewhere. */
+    end_slow(t, run, r, false);
+    t->run = NULL;
+    count_end(s, (run->rec.flags & KNIT__RUN_PROMPT) != 0);
+    w = knit__worker_self();
+    bump(&w->tasks_run, 1); /* of a burst, those before are lost to this counter */
+    fresh = (struct knit__task *)knit__stack_take(&w->stacks);
+    fresh->run = NULL;
+    knit__fiber_prepare(&fresh->fiber);
+    resume(w, t, fresh);
     __builtin_unreachable();
 }
 

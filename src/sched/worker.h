@@ -141,6 +141,11 @@ static inline void knit__flush_ended(struct knit__worker *w)
  * The caller counts the end. */
 void knit__run_inline(struct knit__task *t, const struct knit__rec *rec);
 
+/* End the innermost run of t, the caller, with this result, from any depth of its calls. */
+KNIT__NORETURN void knit__run_exit(struct knit__task *t, int r);
+/* A run that ends is in no blocking region any more. */
+void knit__leave_blocking(struct knit__task *t, const struct knit__run *run);
+
 /* Put a record where a worker will find it: -ENOMEM, or what starting a thread returned. */
 int knit__submit(const struct knit__rec *rec);
 /* The ring is more than half full: let others run. */

@@ -534,6 +534,14 @@ int knit_ctx_leave(knit_ctx_scope *scope)
     return 0;
 }
 
+void knit__ctx_leave_down_to(struct knit__task *t, const void *entered)
+{
+    struct knit__run *run = t->run;
+
+    while (knit__run_touched(run) && run->entered && run->entered != entered)
+        (void)knit_ctx_leave(run->entered);
+}
+
 /* ---- after functions ---- */
 
 static void after_set(knit_ctx *ctx, struct after *a)

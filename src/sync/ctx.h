@@ -17,6 +17,10 @@ int knit__ctx_watch(struct knit__task *t, struct knit__cancel *ctx);
 /* No context watches t any more. */
 void knit__ctx_unwatch(struct knit__task *t);
 
+/* Leave what the innermost run has entered, down to this one (NULL: all). The scopes' frames are
+ * still there. */
+void knit__ctx_leave_down_to(struct knit__task *t, const void *entered);
+
 /* knit_ctx_after with a handle that is given to fn: fn may free it, and nobody waits for fn. The
  * handle must live until fn runs or take_back returned true: fn then is not called. */
 void knit__ctx_after_given(knit_ctx *ctx, knit_ctx_after_fn *fn, void *arg,

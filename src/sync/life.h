@@ -1,0 +1,42 @@
+/* What a run leaves to be done at its end: deferred calls, task-local values, pins.
+ *
+ * ESSAY: ending a run
+ *
+ * A run ends by returning from its function, or by knit_task_exit or knit_panic anywhere in it.
+ * Both ways come through knit__life_finish: deferred calls, newest first, under a shield; then the
+ * values' destructors. A return has left the function's frames by then; an exit has not: it does
+ * all that *on top* of the frames it is going to leave, so nodes of deferred calls (and what they
+ * point to) may lie in those frames. Library calls that run a user's function use that
+ * (knit__defer_push): an exit that skips their frames gives them their turn.
+ *
+ * Then an exit leaves the frames. A run that the loop called has nothing of value below it: its
+ * stack is given back as it is, and the loop starts afresh on another one. A run on top of a
+ * waiting one (sched/task.h) must give the waiter its frame back: it was called through
+ * knit__call_caught (plat/catch.h), and the exit goes there.
+ *
+ * A deferred call is itself caught, whatever it belongs to: an exit in it ends that call alone, and
+ * its result becomes the task's. Catching reuses run->caught, so finish puts the outer one back. */
+#ifndef KNIT_SYNC_LIFE_H
+#define KNIT_SYNC_LIFE_H
+
+#include "../sched/task.h"
+
+/* A deferred call; on the heap (freed before it is made), or in a frame of the run. */
+struct knit__defer {
+    struct knit__defer *next;
+    void (*fn)(void *arg);
+    void *arg;
+    bool on_heap;
+};
+
+/* Without memory for a run's first one: -ENOMEM. */
+int knit__defer_push(struct knit__task *t, struct knit__defer *d);
+/* The newest one is not to be made. */
+void knit__defer_pop(struct knit__task *t, struct knit__defer *d);
+
+/* Upcall of the scheduler, and first half of an exit. */
+int knit__life_finish(struct knit__run *run, int r);
+/* End the innermost run of t, a task of a group. */
+KNIT__NORETURN void knit__life_exit(struct knit__task *t, int r);
+
+#endif
