@@ -12,6 +12,7 @@ set(KNIT_SOURCES
   plat/fiber.c
   plat/tls.c
   plat/${KNIT_CPU}/entry.S
+  plat/linux/backtrace.c
   plat/linux/barrier.c
   plat/linux/clock.c
   plat/linux/cpu.c
@@ -66,6 +67,7 @@ set(KNIT_SOURCES
   group/errgroup.c
   group/extra.c
   group/limit.c
+  group/panic.c
   group/prepare.c
   group/record.c
   group/singleflight.c

@@ -30,6 +30,9 @@ typedef struct knit_errgroup {
 enum {
     KNIT_ERRGROUP_KEEP_GOING = 1, /* an error cancels nothing: all tasks run */
     KNIT_ERRGROUP_LATE_OK = 2,    /* tasks that all succeed after the deadline are a success */
+    /* what becomes of a knit_panic in one of its tasks; neither: the process stops */
+    KNIT_ERRGROUP_PANIC_ERROR = 4,  /* it is the task's failure */
+    KNIT_ERRGROUP_PANIC_WAITER = 8, /* the same, and each wait and close panics in turn */
 };
 
 /* All zero means: as with options NULL. */

@@ -89,6 +89,28 @@ KNIT_API int knit_defer(knit_defer_fn *fn, void *arg);
  * Threads:  any task. */
 KNIT_API int knit_task_exit(int result);
 
+/* The result of a task that panicked where its group contains that. */
+#define KNIT_PANICKED (-ENOTRECOVERABLE)
+
+/* Something is wrong that the running task cannot deal with. What happens is the choice of its group
+ * (knit_errgroup_options.flags):
+ *
+ * - By default the process stops: a line with the text, the task's name and its spawn site goes to
+ *   the standard error, then abort(). So it does on a plain thread. No deferred call is made.
+ * - KNIT_ERRGROUP_PANIC_ERROR: the task alone ends, as by knit_task_exit(KNIT_PANICKED): that is its
+ *   failure, and the text, with the calls that led there, is in the group's error record.
+ * - KNIT_ERRGROUP_PANIC_WAITER: the same; and when its tasks have ended, knit_errgroup_wait and
+ *   _close do not return but panic in their callers, each time, with that text.
+ *
+ * A panic while deferred calls are made ends the call it is in, not the rest of them.
+ *
+ * Parks:    as the deferred calls do.
+ * Cancel:   not affected.
+ * Errors:   never returns.
+ * Pointers: fmt and its arguments borrowed.
+ * Threads:  any task, any thread. */
+__attribute__((noreturn)) KNIT_API void knit_panic(const char *fmt, ...) KNIT_PRINTF(1, 2);
+
 /* ---- task-local values ---- */
 
 /* A key: a static object of yours, {0} or {destroy}. Compared by its address. destroy, if there is

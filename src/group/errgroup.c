@@ -11,6 +11,7 @@
 
 #include "../base/assert.h"
 #include "extra.h"
+#include "panic.h"
 #include "record.h"
 
 #include <errno.h>
@@ -125,13 +126,17 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     uint32_t flags = GROUP_INITED;
 
     if (!g || o->timeout < 0 ||
-        (o->flags & ~(unsigned)(KNIT_ERRGROUP_KEEP_GOING | KNIT_ERRGROUP_LATE_OK)) != 0)
+        (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0)
         return -EINVAL;
     memset(group, 0, sizeof *group);
     if (o->flags & KNIT_ERRGROUP_KEEP_GOING)
         flags |= GROUP_KEEP_GOING;
     if (o->flags & KNIT_ERRGROUP_LATE_OK)
         flags |= GROUP_LATE_OK;
+    if (o->flags & KNIT_ERRGROUP_PANIC_ERROR)
+        flags |= GROUP_PANIC_ERROR;
+    if (o->flags & KNIT_ERRGROUP_PANIC_WAITER)
+        flags |= GROUP_PANIC_WAITER;
     if (o->limit > 0)
         flags |= GROUP_LIMITED;
     g->limit = o->limit > 0 ? o->limit : 0;
@@ -431,6 +436,7 @@ static KNIT__NOINLINE int finish_wait_slow(struct knit__group *g, struct knit__t
     int r;
 
     knit__group_release_ctx(g, true);
+    knit__panic_again(g);
     r = knit__group_first_error(g);
     if (r != 0)
         knit__record_nest(t->run, g, r);

@@ -27,6 +27,11 @@ enum {
     KNIT__REC_FIRST = 2, /* its failure was the first of its group */
 };
 
+enum {
+    KNIT_ERRGROUP_FLAGS = KNIT_ERRGROUP_KEEP_GOING | KNIT_ERRGROUP_LATE_OK |
+                          KNIT_ERRGROUP_PANIC_ERROR | KNIT_ERRGROUP_PANIC_WAITER,
+};
+
 /* Bits of scope.flags. */
 enum {
     GROUP_INITED = 1u << KNIT__SCOPE_OWN_BIT, /* has a context of its own */
@@ -40,6 +45,9 @@ enum {
     GROUP_PARENT = 1u << (KNIT__SCOPE_OWN_BIT + 8), /* the context's parent was given */
     GROUP_EXTRA = 1u << (KNIT__SCOPE_OWN_BIT + 9),  /* extra is valid */
     GROUP_NOT_ALL = 1u << (KNIT__SCOPE_OWN_BIT + 10), /* a task was skipped, or ended as an echo */
+    GROUP_PANIC_ERROR = 1u << (KNIT__SCOPE_OWN_BIT + 11),
+    GROUP_PANIC_WAITER = 1u << (KNIT__SCOPE_OWN_BIT + 12),
+    GROUP_PANICKED = 1u << (KNIT__SCOPE_OWN_BIT + 13), /* a task did, and that was contained */
 };
 
 /* Values of scope.prepared: also tell a group from garbage. */

@@ -279,6 +279,22 @@ int knit_errgroup_error(const knit_errgroup *group, size_t i, knit_error_record 
     return rec ? 0 : -ENOENT;
 }
 
+bool knit__record_text(const struct knit__group *g, int code, char *ret_text, size_t size)
+{
+    const struct knit__report *report;
+    const struct record *rec;
+
+    knit__extras_lock();
+    report = lookup_locked(g);
+    rec = report ? report->first : NULL;
+    while (rec && rec->view.code != code)
+        rec = rec->next;
+    if (rec)
+        snprintf(ret_text, size, "%s", rec->view.text);
+    knit__extras_unlock();
+    return rec != NULL;
+}
+
 struct out {
     char *buffer;
     size_t size, length;

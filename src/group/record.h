@@ -21,6 +21,9 @@ void knit__record_drop(struct knit__run *run);
 /* The waiting task may pass this group's error on: its run refers to the report. */
 void knit__record_nest(struct knit__run *run, struct knit__group *g, int code);
 
+/* The text of the first kept record with this code; false: there is none. */
+bool knit__record_text(const struct knit__group *g, int code, char *ret_text, size_t size);
+
 /* With the table's lock of extra.h; NULL: nothing. */
 void knit__report_unref_locked(struct knit__report *report);
 

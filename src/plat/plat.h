@@ -90,6 +90,12 @@ int knit__cpu_count(void);
 /* All of it to a descriptor; false: it could not be written. */
 bool knit__os_write(int fd, const char *text, size_t n);
 
+/* ---- backtrace.c ---- */
+
+/* The calls that led here as text, a line each that begins with the line's end; less the innermost
+ * `skip`. Empty where the system cannot tell. Returns the length; size > 0. */
+size_t knit__os_backtrace(char *text, size_t size, int skip);
+
 /* ---- vm.c ---- */
 
 size_t knit__page_size(void);
