@@ -19,6 +19,7 @@
 #include "knit/waitgroup.h"
 #include "knit/semaphore.h"
 #include "knit/errgroup.h"
+#include "knit/handle.h"
 #include "knit/singleflight.h"
 #include "knit/runtime.h"
 

@@ -66,6 +66,7 @@ set(KNIT_SOURCES
   sync/waitgroup.c
   group/errgroup.c
   group/extra.c
+  group/handle.c
   group/limit.c
   group/panic.c
   group/prepare.c

@@ -11,6 +11,7 @@
 
 #include "../base/assert.h"
 #include "extra.h"
+#include "handle.h"
 #include "panic.h"
 #include "record.h"
 
@@ -53,6 +54,8 @@ static bool is_echo(const struct knit__group *g, const struct knit__run *run, in
     const struct knit__scope *s = run->rec.group;
     int err = knit__ctx_ended(s->cancel);
 
+    if ((run->rec.flags & KNIT__REC_HANDLE) && knit__handle_echo(run, r))
+        return true;
     if (err != 0 && (r == err || r == -ECANCELED))
         return true;
     return r == -ECANCELED && (knit__group_flags(g) & GROUP_CANCELED) != 0;
@@ -75,18 +78,27 @@ static void task_failed(struct knit__group *g, struct knit__run *run, int r)
         knit__group_end(g, r, false);
 }
 
+/* What the record itself owns. */
+static void release_arg(const struct knit__rec *rec, int r, bool skipped)
+{
+    if (rec->flags & KNIT__REC_COPY)
+        free(rec->arg);
+    else if (rec->flags & KNIT__REC_HANDLE)
+        knit__handle_ended(rec, r, skipped);
+}
+
 void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
 {
     struct knit__group *g = run->rec.group;
 
+    skipped |= (run->rec.flags & KNIT__REC_SKIPPED) != 0;
     if (skipped)
         knit__extra_count(g, KNIT__COUNT_SKIPPED);
     else if (r != 0)
         task_failed(g, run, r);
     if (knit__run_touched(run))
         knit__record_drop(run);
-    if (run->rec.flags & KNIT__REC_COPY)
-        free(run->rec.arg);
+    release_arg(&run->rec, r, skipped);
 }
 
 void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r)
@@ -116,6 +128,11 @@ static bool is_member(const struct knit__group *g, const struct knit__task *t)
 static bool usable(const struct knit__group *g)
 {
     return knit__group_valid(g) && !(knit__group_flags(g) & GROUP_BAD);
+}
+
+bool knit__group_usable(const struct knit__group *g)
+{
+    return g && usable(g);
 }
 
 int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *options)
@@ -269,8 +286,8 @@ static KNIT__NOINLINE int go_slow(struct knit__group *g, struct knit__rec *rec, 
     }
     if (r == 0) {
         r = start(g, t, rec, ours);
-    } else if (r < 0 && (rec->flags & KNIT__REC_COPY)) {
-        free(rec->arg); /* nobody will run it */
+    } else if (r < 0) {
+        release_arg(rec, r, true); /* nobody will run it */
     }
     if (r < 0 && fresh)
         knit__group_release_ctx(
@@ -426,6 +443,17 @@ int knit_errgroup_try_go_copy_at(knit_errgroup *group, knit_fn *fn, const void *
                                  const knit_site *site)
 {
     return go_copy(group, fn, value, size, site, true);
+}
+
+int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_site *site,
+                   uint32_t rec_flags)
+{
+    return go_checked(g, fn, arg, site, rec_flags, false);
+}
+
+int knit__group_fail(struct knit__group *g, int r)
+{
+    return fail_unstarted(g, r);
 }
 
 /* ---- waiting ---- */

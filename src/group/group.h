@@ -25,6 +25,8 @@
 enum {
     KNIT__REC_COPY = 1,  /* rec.arg is a block of the group's, freed at the end */
     KNIT__REC_FIRST = 2, /* its failure was the first of its group */
+    KNIT__REC_HANDLE = 4, /* rec.arg is a task's handle: see handle.c */
+    KNIT__REC_SKIPPED = 8, /* that was cancelled before it began */
 };
 
 enum {
@@ -154,6 +156,13 @@ void knit__group_task_ended(struct knit__run *run, int r, bool skipped);
 void knit__group_end(struct knit__group *g, int cause, bool record);
 /* Settle a counted task that cannot run with error r (0: skip it). */
 void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r);
+
+/* A start with flags of the record's own. */
+int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_site *site,
+                   uint32_t rec_flags);
+/* A start that failed before there was a record. */
+int knit__group_fail(struct knit__group *g, int r);
+bool knit__group_usable(const struct knit__group *g);
 
 /* limit.c */
 enum knit__admit { KNIT__ADMIT_WAIT, KNIT__ADMIT_QUEUE, KNIT__ADMIT_TRY };
