@@ -1,11 +1,7 @@
-/* knit_panic: the process stops, the group fails, or the waiter panics in turn. */
+/* knit_panic where the group contains it: the group fails, or the waiter panics in turn. */
 #include "knittest.h"
 
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 static void count_up(void *arg)
 {
@@ -154,89 +150,12 @@ static void a_panic_in_a_deferred_call_lets_the_others_be_made(void)
     CHECK_HAS(rec.text, "while cleaning up");
 }
 
-/* ---- the process stops ------------------------------------------------------------------------ */
-
-/* Run body in a child with its standard error in a pipe; ret_text gets what it wrote. */
-typedef struct stopping {
-    int (*body)(void *arg);
-    int fds[2];
-} stopping;
-
-static int run_with_pipe(void *arg)
-{
-    stopping *s = arg;
-    dup2(s->fds[1], 2);
-    (void)s->body(NULL);
-    return 0;
-}
-
-static void expect_stop(int (*body)(void *arg), char *ret_text, size_t size)
-{
-    stopping s = {.body = body};
-    CHECK_INT(pipe(s.fds), 0);
-    CHECK_INT(kt_child(run_with_pipe, &s), -SIGABRT);
-    close(s.fds[1]);
-    ssize_t n = read(s.fds[0], ret_text, size - 1);
-    CHECK(n > 0);
-    ret_text[n] = 0;
-    close(s.fds[0]);
-}
-
-static int panic_by_default(void *arg)
-{
-    knit_errgroup g;
-    (void)arg;
-    group_with(&g, 0);
-    (void)knit_errgroup_go(&g, panic_after_defer, NULL);
-    return knit_errgroup_wait(&g);
-}
-
-static void by_default_the_process_stops_with_a_line(void)
-{
-    char text[4096];
-    expect_stop(panic_by_default, text, sizeof text);
-    CHECK_HAS(text, "knit: panic in panic_after_defer");
-    CHECK_HAS(text, "test_panic.c");
-    CHECK_HAS(text, "group shards");
-    CHECK_HAS(text, "shard 7 is gone");
-}
-
-static int panic_on_thread(void *arg)
-{
-    (void)arg;
-    knit_panic("no task to end");
-}
-
-static void on_a_thread_the_process_stops(void)
-{
-    char text[4096];
-    expect_stop(panic_on_thread, text, sizeof text);
-    CHECK_HAS(text, "panic in thread: no task to end");
-}
-
-static int thread_waits(void *arg)
-{
-    atomic_int ran = 0;
-    (void)arg;
-    return wait_for_panicking_group(&ran);
-}
-
-static void a_thread_that_waits_for_a_panic_stops_the_process(void)
-{
-    char text[4096];
-    expect_stop(thread_waits, text, sizeof text);
-    CHECK_HAS(text, "panic in thread: shard 7 is gone");
-}
-
 static const knittest tests[] = {
     BOTH(a_contained_panic_is_the_failure_of_its_task),
     BOTH(a_group_that_keeps_going_runs_the_others),
     BOTH(a_panic_is_raised_again_in_the_waiter),
     BOTH(without_a_panic_the_waiter_returns),
     BOTH(a_panic_in_a_deferred_call_lets_the_others_be_made),
-    ALONE(by_default_the_process_stops_with_a_line),
-    ALONE(on_a_thread_the_process_stops),
-    ALONE(a_thread_that_waits_for_a_panic_stops_the_process),
 };
 
 KNITTEST_MAIN(tests)
