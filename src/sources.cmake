@@ -40,6 +40,7 @@ set(KNIT_SOURCES
   sched/nudge.c
   sched/overflow.c
   sched/park.c
+  sched/pin.c
   sched/sched.c
   sched/report.c
   sched/scope.c

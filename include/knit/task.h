@@ -111,6 +111,21 @@ KNIT_API int knit_task_exit(int result);
  * Threads:  any task, any thread. */
 __attribute__((noreturn)) KNIT_API void knit_panic(const char *fmt, ...) KNIT_PRINTF(1, 2);
 
+/* ---- staying on a thread ---- */
+
+/* From here on the running task resumes on the thread it now runs on, and on no other, until it is
+ * unpinned as often as it was pinned, or ends: for libraries that keep state in thread-local
+ * variables. While that thread is busy or blocked the task waits for it, although other threads may
+ * be free; use it for short stretches. Other tasks run on the thread as before. On a plain thread
+ * both do nothing.
+ *
+ * Parks:    no.
+ * Cancel:   not affected.
+ * Errors:   pin: -ENOMEM; unpin: -EPERM (it is not pinned).
+ * Threads:  any task, any thread. */
+KNIT_API int knit_task_pin(void);
+KNIT_API int knit_task_unpin(void);
+
 /* ---- task-local values ---- */
 
 /* A key: a static object of yours, {0} or {destroy}. Compared by its address. destroy, if there is

@@ -28,8 +28,8 @@ struct knit_task {
     bool canceled;  /* before it began */
     bool ready;     /* knit_task_ready was called, with `value` */
     bool abandoned; /* the starter has gone before that */
-    int result;    /* when it is over */
-    knit_ctx *ctx; /* while it runs */
+    int result;     /* when it is over */
+    knit_ctx *ctx;  /* while it runs */
     void *value;
     struct knit__waitq waiters;
 };

@@ -30,8 +30,8 @@ static KNIT__NORETURN void stop_process(const struct knit__run *run, const char 
 
     if (site && site->file)
         snprintf(place, sizeof place, " (%.200s:%d)", site->file, site->line);
-    snprintf(line, sizeof line, "knit: panic in %.100s%s%s%.100s: %.1024s\n", knit_task_name(), place,
-             group ? " of group " : "", group ? group : "", text);
+    snprintf(line, sizeof line, "knit: panic in %.100s%s%s%.100s: %.1024s\n", knit_task_name(),
+             place, group ? " of group " : "", group ? group : "", text);
     (void)knit__os_write(2, line, strlen(line));
     abort();
 }

@@ -88,7 +88,7 @@ static KNIT__COLD struct knit__guest *guest_new(void)
                       (sizeof *g + KNIT__CACHE_LINE - 1) & ~(size_t)(KNIT__CACHE_LINE - 1));
     if (!g)
         return NULL;
-    *g = (struct knit__guest){.task.is_thread = true, .task.run = &g->run};
+    *g = (struct knit__guest){.task.is_thread = true, .task.apart = true, .task.run = &g->run};
     knit__list_init(&g->task.watch_link);
     if (!have_key() || pthread_setspecific(guests.key, g) != 0) {
         free(g);

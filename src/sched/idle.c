@@ -185,10 +185,11 @@ bool knit__idle_notify(void)
     return w || fresh;
 }
 
-/* A spare worker is woken for a vacancy only, or to end. */
+/* A spare worker is woken for a vacancy only, for its pinned tasks, or to end. */
 static bool may_wake(const struct knit__worker *w)
 {
-    return !is_spare(w) || atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0 ||
+    return !is_spare(w) || knit__pinned_any(w, memory_order_seq_cst) ||
+           atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0 ||
            atomic_load_explicit(&knit__sched.stop, memory_order_relaxed);
 }
 
@@ -247,6 +248,7 @@ void knit__idle_end_search(void)
 static bool anything_for(struct knit__worker *w)
 {
     if (knit__ready_count(w) != 0 || !knit__ring_drained(&w->ring) ||
+        knit__pinned_any(w, memory_order_seq_cst) ||
         atomic_load_explicit(&knit__sched.stop, memory_order_seq_cst) ||
         atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) != 0)
         return true;
@@ -294,7 +296,7 @@ static bool retire(struct knit__worker *w)
 /* Until there is a token or a timer is due. False: the thread is to end. */
 static bool doze(struct knit__worker *w)
 {
-    int64_t ends = is_spare(w) ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
+    int64_t ends = is_spare(w) && w->pins == 0 ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
 
     for (;;) {
         int64_t next = knit__timer_next(w);

@@ -57,7 +57,7 @@ void knit__after_switch(struct knit__worker *w)
                 memory_order_acq_rel, memory_order_acquire))
             return; /* it may be running elsewhere already */
     }
-    if (KNIT__UNLIKELY(knit__sched.migrate))
+    if (KNIT__UNLIKELY(knit__sched.migrate || t->apart))
         knit__ready(t);
     else
         knit__ready_push(w, t);
@@ -195,11 +195,14 @@ static KNIT__COLD void ready_each_elsewhere(struct knit__task *t)
 void knit__ready_batch(struct knit__batch *b)
 {
     struct knit__worker *w = knit__worker_self();
-    struct knit__task *t = b->threads, *next;
+    struct knit__task *t = b->apart, *next;
 
     for (; t; t = next) {
         next = t->next;
-        wake_thread(t);
+        if (t->is_thread)
+            wake_thread(t);
+        else
+            knit__pinned_push(t);
     }
     if (!b->first)
         return;
@@ -216,7 +219,7 @@ void knit__ready(struct knit__task *t)
 {
     struct knit__worker *w = knit__worker_self();
 
-    if (KNIT__UNLIKELY(!w || t->is_thread || knit__sched.migrate)) {
+    if (KNIT__UNLIKELY(!w || t->apart || knit__sched.migrate)) {
         struct knit__batch one = {0};
 
         knit__batch_add(&one, t);

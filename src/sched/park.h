@@ -97,10 +97,11 @@ static inline enum knit__claim knit__wait_claim(struct knit__task *t, uint32_t r
  * claiming themselves; for tasks the caller armed a timer. */
 void knit__park(struct knit__task *t, int64_t deadline);
 
-/* What was claimed under a lock, to make ready after unlocking: tasks in order, threads apart. */
+/* What was claimed under a lock, to make ready after unlocking: tasks in order; threads and pinned
+ * tasks apart. */
 struct knit__batch {
     struct knit__task *first, *last;
-    struct knit__task *threads;
+    struct knit__task *apart;
     uint32_t count; /* of the tasks */
 };
 
@@ -113,9 +114,9 @@ static inline struct knit__batch knit__batch_of(struct knit__task *t)
 
 static inline void knit__batch_add(struct knit__batch *b, struct knit__task *t)
 {
-    if (KNIT__UNLIKELY(t->is_thread)) {
-        t->next = b->threads;
-        b->threads = t;
+    if (KNIT__UNLIKELY(t->apart)) {
+        t->next = b->apart;
+        b->apart = t;
         return;
     }
     t->next = NULL;

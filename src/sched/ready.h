@@ -90,6 +90,22 @@ static inline struct knit__task *knit__ready_pop(struct knit__worker *w)
     return t;
 }
 
+/* ---- pin.c ---- */
+
+/* A claimed, parked, pinned task is ready: to its own worker. */
+KNIT__COLD void knit__pinned_push(struct knit__task *t);
+/* Owner: the oldest, or NULL. */
+KNIT__COLD struct knit__task *knit__pinned_pop(struct knit__worker *w);
+
+static inline bool knit__pinned_any(const struct knit__worker *w, memory_order order)
+{
+    return atomic_load_explicit(&w->pinned_count, order) != 0;
+}
+
+/* The stack of t, which runs, stays on its worker; may leave it again. */
+void knit__pin(struct knit__task *t);
+void knit__unpin(struct knit__task *t);
+
 /* The time slice that just ended was being sampled: fold it into the average. */
 KNIT__COLD void knit__sample_end(struct knit__worker *w);
 /* Right after a switch, on the new stack: what the old one asked for. */

@@ -386,6 +386,19 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
     }
 }
 
+/* Pinned tasks and others in turn. */
+static inline struct knit__task *next_ready(struct knit__worker *w)
+{
+    bool pinned = KNIT__UNLIKELY(knit__pinned_any(w, memory_order_relaxed));
+    struct knit__task *t = pinned && w->turn % 2 != 0 ? knit__pinned_pop(w) : NULL;
+
+    if (!t)
+        t = knit__ready_pop(w);
+    if (pinned && !t)
+        t = knit__pinned_pop(w);
+    return t;
+}
+
 /* One turn of the loop: some records, then one ready task. */
 static void turn(struct knit__worker *w, struct knit__task *self)
 {
@@ -398,7 +411,7 @@ static void turn(struct knit__worker *w, struct knit__task *self)
     }
     ran = run_own(w, self);
     w = knit__worker_self();
-    t = knit__ready_pop(w);
+    t = next_ready(w);
     if (t)
         resume(w, self, t);
     if (ran > 0)

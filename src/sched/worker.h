@@ -47,6 +47,7 @@ struct knit__worker {
     uint64_t last_backlog;     /* ticks, when that last woke somebody */
     struct knit__fiber native; /* the thread's own stack */
     bool native_entered;
+    uint32_t pins; /* stacks pinned here: its thread must not end */
     bool newborn; /* it is counted as a searcher by whoever started its thread */
     /* counters, owner writes, anybody reads */
     _Atomic uint64_t tasks_run, parks, steals;
@@ -65,6 +66,9 @@ struct knit__worker {
     struct knit__lock inbox_lock;
     struct knit__task *inbox_first, *inbox_last;
     _Atomic uint32_t inbox_count;
+    /* pinned tasks that are ready; the same lock. Nobody else takes them: pin.c */
+    struct knit__task *pinned_first, *pinned_last;
+    _Atomic uint32_t pinned_count;
 
     /* idle.c: its lock, except `token` */
     KNIT__ALIGN_LINE _Atomic uint32_t token; /* parker: 1 = wake-up pending */

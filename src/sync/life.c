@@ -3,7 +3,7 @@
  * Everything here belongs to one run and is touched by the code that runs on its stack: no locks. */
 #include "life.h"
 
-#include "../sched/worker.h"
+#include "../sched/ready.h"
 #include "ctx.h"
 
 #include <errno.h>
@@ -20,6 +20,7 @@ struct local {
 struct life {
     struct knit__defer *defers; /* the newest first */
     struct local *locals;       /* the newest first */
+    uint32_t pins;              /* knit_task_pin without unpin */
     bool finishing;             /* deferred calls are being made, caught one by one */
     bool exited;                /* the one that was just made, by an exit */
     int result;                 /* of that exit */
@@ -193,6 +194,37 @@ static void destroy_locals(struct life *life)
     }
 }
 
+/* ---- pins ---- */
+
+int knit_task_pin(void)
+{
+    struct knit__run *run = task_run();
+    struct life *life;
+
+    if (!run)
+        return 0; /* a thread */
+    life = life_of(run);
+    if (!life)
+        return -ENOMEM;
+    if (life->pins++ == 0)
+        knit__pin(knit__task_self());
+    return 0;
+}
+
+int knit_task_unpin(void)
+{
+    struct knit__run *run = task_run();
+    struct life *life = run ? life_if_any(run) : NULL;
+
+    if (!run)
+        return 0;
+    if (!life || life->pins == 0)
+        return -EPERM;
+    if (--life->pins == 0)
+        knit__unpin(knit__task_self());
+    return 0;
+}
+
 /* ---- the end ---- */
 
 /* A destructor may defer, and a deferred call set a value. */
@@ -205,6 +237,8 @@ int knit__life_finish(struct knit__run *run, int r)
             r = make_shielded_calls(run, life, r);
         destroy_locals(life);
     }
+    if (life->pins > 0)
+        knit__unpin(knit__task_self());
     run->life = NULL;
     free(life);
     return r;

@@ -153,9 +153,9 @@ static inline bool knit__waitq_too_late(int64_t deadline)
 /* After unlocking. */
 static inline void knit__waitq_ready(struct knit__batch *batch)
 {
-    if (batch->count == 1 && !batch->threads)
+    if (batch->count == 1 && !batch->apart)
         knit__ready(batch->first);
-    else if (batch->first || batch->threads)
+    else if (batch->first || batch->apart)
         knit__ready_batch(batch);
 }
 
