@@ -337,7 +337,7 @@ static int outcome_of_start(knit_task *task, int r, void **ret_value)
 int knit_errgroup_start_at(knit_errgroup *g, knit_fn *fn, void *arg, void **ret_value,
                            const knit_site *site)
 {
-    knit_task *task;
+    knit_task *task = NULL;
     int r = start_task(g, fn, arg, &task, site, true);
 
     if (r < 0)
