@@ -63,13 +63,6 @@ int knit__defer_push(struct knit__task *t, struct knit__defer *d)
     return 0;
 }
 
-void knit__defer_pop(struct knit__task *t, struct knit__defer *d)
-{
-    struct life *life = t->run->life;
-
-    life->defers = d->next;
-}
-
 int knit_defer(knit_defer_fn *fn, void *arg)
 {
     struct knit__run *run = task_run();

@@ -5,9 +5,8 @@
  * A run ends by returning from its function, or by knit_task_exit or knit_panic anywhere in it.
  * Both ways come through knit__life_finish: deferred calls, newest first, under a shield; then the
  * values' destructors. A return has left the function's frames by then; an exit has not: it does
- * all that *on top* of the frames it is going to leave, so nodes of deferred calls (and what they
- * point to) may lie in those frames. Library calls that run a user's function use that
- * (knit__defer_push): an exit that skips their frames gives them their turn.
+ * all that *on top* of the frames it is going to leave, so what deferred calls point to may lie in
+ * those frames.
  *
  * Then an exit leaves the frames. A run that the loop called has nothing of value below it: its
  * stack is given back as it is, and the loop starts afresh on another one. A run on top of a
@@ -21,7 +20,7 @@
 
 #include "../sched/task.h"
 
-/* A deferred call; on the heap (freed before it is made), or in a frame of the run. */
+/* A deferred call; on the heap (freed before it is made). */
 struct knit__defer {
     struct knit__defer *next;
     void (*fn)(void *arg);
@@ -31,8 +30,6 @@ struct knit__defer {
 
 /* Without memory for a run's first one: -ENOMEM. */
 int knit__defer_push(struct knit__task *t, struct knit__defer *d);
-/* The newest one is not to be made. */
-void knit__defer_pop(struct knit__task *t, struct knit__defer *d);
 
 /* Upcall of the scheduler, and first half of an exit. */
 int knit__life_finish(struct knit__run *run, int r);
