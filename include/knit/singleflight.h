@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /* Caller's storage; {0} is ready for use, nothing needs to be undone. Not to be moved or copied once
- * used, nor to go away while a call is in it: while do has not returned, and as long as a group may
- * run a task for do_chan. */
+ * used, nor to go away while a call is in it: while do has not returned, as long as a group may run
+ * a task for do_chan, and before the result of each do_chan has arrived in its channel. */
 typedef struct knit_singleflight {
     uint64_t knit__opaque[44];
 } knit_singleflight;

@@ -323,19 +323,12 @@ static inline bool prepare_fast(struct knit__group *g, const struct knit__task *
     if (KNIT__LIKELY(atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) ==
                      GROUP_PREPARED))
         return true;
-    if (atomic_load_explicit(&g->scope.prepared, memory_order_relaxed) != GROUP_NEW ||
-        !knit__asymmetric || run->ctx != knit__run_base_ctx(run))
+    if (run->ctx != knit__run_base_ctx(run) || knit__group_flags(g) != 0 || !knit__group_claim(g))
         return false;
-    /* as in prepare_own */
-    atomic_store_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_relaxed);
-    knit__compiler_barrier();
-    if (KNIT__UNLIKELY(knit__group_flags(g) != 0)) {
-        atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_release);
-        return false;
-    }
     g->scope.cancel = run->ctx;
     knit__group_set_up(g, run->rec.group);
     atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
+    knit__group_unclaim(g);
     return true;
 }
 
@@ -383,8 +376,7 @@ static KNIT__NOINLINE int go_limited(struct knit__group *g, knit_fn *fn, void *a
 
     if ((knit__group_flags(g) & (KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SHARED)) != 0 ||
         (left & KNIT__LEFT_ROOM) != 0 ||
-        knit__plain_open(plain) + knit__left_open(left) >=
-            atomic_load_explicit(&g->limit, memory_order_relaxed) ||
+        knit__open(left, plain) >= atomic_load_explicit(&g->limit, memory_order_relaxed) ||
         knit__ctx_ended(g->scope.cancel) != 0)
         return go_checked(g, fn, arg, site, rec_flags, try);
     return push(knit__worker_self(), g, fn, arg, site, rec_flags | KNIT__RUN_PROMPT, try);
@@ -474,9 +466,10 @@ static KNIT__NOINLINE int finish_wait_slow(struct knit__group *g, struct knit__t
 static inline int finish_wait(struct knit__group *g, struct knit__task *t)
 {
     if (KNIT__UNLIKELY(knit__group_first_error(g) != 0 || knit__group_flags(g) != 0 ||
-                       g->scope.cancel != NULL)) /* flags 0: private, cancel is ours to read */
-        return finish_wait_slow(g, t);
+                       g->scope.cancel != NULL || !knit__group_claim(g)))
+        return finish_wait_slow(g, t); /* flags 0: private, and so ours */
     atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_relaxed);
+    knit__group_unclaim(g);
     return 0;
 }
 

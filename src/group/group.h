@@ -53,7 +53,7 @@ enum {
 };
 
 /* Values of scope.prepared: also tell a group from garbage. */
-enum { GROUP_NEW = 0, GROUP_PREPARING = 0x6b6e6974, GROUP_PREPARED = 0x4b4e4954 };
+enum { GROUP_NEW = 0, GROUP_PREPARED = 0x4b4e };
 
 struct knit__extra;
 
@@ -94,7 +94,8 @@ static inline bool knit__group_valid(const struct knit__group *g)
 {
     uint32_t prepared = atomic_load_explicit(&g->scope.prepared, memory_order_acquire);
 
-    return prepared == GROUP_NEW || prepared == GROUP_PREPARED || prepared == GROUP_PREPARING;
+    return (prepared == GROUP_NEW || prepared == GROUP_PREPARED) &&
+           atomic_load_explicit(&g->scope.claimed, memory_order_relaxed) <= 1;
 }
 
 static inline uint32_t knit__group_flags(const struct knit__group *g)
@@ -138,6 +139,28 @@ static inline bool knit__group_is_prepared(const struct knit__group *g)
 static inline struct knit__cancel *knit__group_ctx(const struct knit__group *g)
 {
     return knit__group_is_prepared(g) ? g->scope.cancel : NULL;
+}
+
+/* The owner of a private group writes what belongs to being prepared without the lock: it claims
+ * that, then looks whether the group is shared; who shares it does so, and then waits for the end of
+ * a claim (Dekker, as with plain). False: it is shared, the lock is needed. */
+static inline bool knit__group_claim(struct knit__group *g)
+{
+    if (KNIT__LIKELY(knit__asymmetric)) {
+        atomic_store_explicit(&g->scope.claimed, 1, memory_order_relaxed);
+        knit__compiler_barrier();
+    } else {
+        (void)atomic_exchange_explicit(&g->scope.claimed, 1, memory_order_seq_cst);
+    }
+    if (KNIT__LIKELY((knit__group_flags(g) & KNIT__SCOPE_SHARED) == 0))
+        return true;
+    atomic_store_explicit(&g->scope.claimed, 0, memory_order_release);
+    return false;
+}
+
+static inline void knit__group_unclaim(struct knit__group *g)
+{
+    atomic_store_explicit(&g->scope.claimed, 0, memory_order_release);
 }
 
 /* prepare.c */

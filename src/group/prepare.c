@@ -42,16 +42,14 @@ static int take_ctx(struct knit__group *g, struct knit__task *t, bool ours)
 
 static int prepare_shared(struct knit__group *g, struct knit__task *t)
 {
-    uint32_t prepared;
     int r = 0;
 
     knit__lock(&g->scope.lock);
     knit__group_share_locked(g, t);
     /* the owner may be in the middle of it; it does not wait for us then */
-    while ((prepared = atomic_load_explicit(&g->scope.prepared, memory_order_seq_cst)) ==
-           GROUP_PREPARING)
+    while (atomic_load_explicit(&g->scope.claimed, memory_order_seq_cst) != 0)
         knit__os_yield();
-    if (prepared == GROUP_NEW) {
+    if (!knit__group_is_prepared(g)) {
         r = take_ctx(g, t, false);
         if (r == 0)
             atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
@@ -60,25 +58,17 @@ static int prepare_shared(struct knit__group *g, struct knit__task *t)
     return r;
 }
 
-/* Owner: 0, an error, or 1: the group is shared, prepare it as such. Claim it, then look whether it
- * is shared: the other side does it the other way round (Dekker, as with plain). */
+/* Owner: 0, an error, or 1: the group is shared, prepare it as such. */
 static KNIT__NOINLINE int prepare_own(struct knit__group *g, struct knit__task *t)
 {
     int r;
 
-    if (KNIT__LIKELY(knit__asymmetric)) {
-        atomic_store_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_relaxed);
-        knit__compiler_barrier();
-    } else {
-        (void)atomic_exchange_explicit(&g->scope.prepared, GROUP_PREPARING, memory_order_seq_cst);
-    }
-    if (knit__group_flags(g) & KNIT__SCOPE_SHARED) {
-        atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_release);
+    if (!knit__group_claim(g))
         return 1;
-    }
     r = take_ctx(g, t, true);
-    atomic_store_explicit(&g->scope.prepared, r == 0 ? GROUP_PREPARED : GROUP_NEW,
-                          memory_order_release);
+    if (r == 0)
+        atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
+    knit__group_unclaim(g);
     return r;
 }
 

@@ -14,7 +14,7 @@
  * RUNNING already. A task that begins all the same must not touch the dead call: it carries the
  * call's number, and looks for it in the list of the queued.
  *
- * Lock: sf->lock, rank channel. References are counted under it. */
+ * Lock: sf->lock, rank channel. */
 #include "../sync/waitq.h"
 
 #include <errno.h>
@@ -37,7 +37,8 @@ struct call {
     struct flight *flight;
     knit_value_fn *fn;
     void *arg;
-    uint32_t refs;
+    _Atomic uint32_t refs;
+    _Atomic bool claimed; /* do_chan: whether it runs or is abandoned has been decided */
     int state;
     bool mapped, shared;
     bool canceled; /* its leader's own cancel: no answer for others */
@@ -111,7 +112,17 @@ static void enqueue(struct flight *f, struct call *c)
     *queue = c;
 }
 
-/* The queued call of that number, now out of the list; NULL: it has ended. */
+/* The queued call of that number; NULL: it has ended. */
+static struct call *find_queued(const struct flight *f, uint64_t number)
+{
+    struct call *c = f->queued[number % QUEUES];
+
+    while (c && c->number != number)
+        c = c->qnext;
+    return c;
+}
+
+/* The same, now out of the list. */
 static struct call *dequeue(struct flight *f, uint64_t number)
 {
     struct call **at = &f->queued[number % QUEUES], *c;
@@ -127,7 +138,20 @@ static struct call *dequeue(struct flight *f, uint64_t number)
 /* True: it was the last reference; free it after unlocking. */
 static bool drop(struct call *c)
 {
-    return --c->refs == 0;
+    return atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1;
+}
+
+static void put(struct call *c)
+{
+    if (drop(c))
+        free(c);
+}
+
+/* Whether the caller decides what becomes of a queued call. Decided in the call, not in the flight:
+ * who comes second touches the flight no more, which may be gone once the result has arrived. */
+static bool claim(struct call *c)
+{
+    return !atomic_exchange_explicit(&c->claimed, true, memory_order_acq_rel);
 }
 
 /* ---- a call's life ---- */
@@ -211,7 +235,7 @@ static int follow(struct call *c, struct knit__task *t, knit_singleflight_result
     bool last;
     int r;
 
-    c->refs++;
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
     c->shared = true;
     knit__waitq_add(&c->followers, &w, t, true);
     knit__unlock(&f->lock);
@@ -310,23 +334,12 @@ static void abandon(struct flight *f, uint64_t number, int error)
         finish(c, error, NULL, error == -ECANCELED || error == -ETIMEDOUT, NULL);
 }
 
-static void put(struct call *c)
-{
-    struct flight *f = c->flight;
-    bool last;
-
-    knit__lock(&f->lock);
-    last = drop(c);
-    knit__unlock(&f->lock);
-    if (last)
-        free(c);
-}
-
 static void group_ended(void *arg)
 {
     struct call *c = arg;
 
-    abandon(c->flight, c->number, -ECANCELED);
+    if (claim(c))
+        abandon(c->flight, c->number, -ECANCELED);
     put(c);
 }
 
@@ -345,9 +358,13 @@ static int lead_queued(void *arg)
     struct call *c;
 
     knit__lock(&f->lock);
-    c = dequeue(f, ticket->number);
-    if (c)
+    c = find_queued(f, ticket->number);
+    if (c && !claim(c))
+        c = NULL; /* group_ended is about to end it */
+    if (c) {
+        dequeue(f, ticket->number);
         c->state = RUNNING;
+    }
     knit__unlock(&f->lock);
     if (!c)
         return 0;
@@ -363,7 +380,8 @@ static int start(struct call *c, knit_errgroup *g, const struct ticket *ticket)
     int r = -ENOMEM;
 
     if (!ctx) {
-        abandon(c->flight, ticket->number, r);
+        if (claim(c))
+            abandon(c->flight, ticket->number, r);
         put(c); /* no watch */
         put(c);
         return r;
@@ -371,7 +389,8 @@ static int start(struct call *c, knit_errgroup *g, const struct ticket *ticket)
     knit__ctx_after_given(ctx, group_ended, c, &c->group_end);
     r = knit_errgroup_go_copy_at(g, lead_queued, ticket, sizeof *ticket, NULL);
     if (r < 0) {
-        abandon(c->flight, ticket->number, r);
+        if (claim(c))
+            abandon(c->flight, ticket->number, r);
         unwatch(c);
     }
     put(c);
@@ -398,7 +417,7 @@ static int join_or_queue(struct flight *f, struct call *mine, struct subscriber 
         knit__unlock(&f->lock);
         return 0;
     }
-    mine->refs = 3; /* the leader's, the watch's, start's */
+    atomic_store_explicit(&mine->refs, 3, memory_order_relaxed); /* the leader's, the watch's, start's */
     map(f, mine);
     enqueue(f, mine);
     subscribe(mine, s, ch);

@@ -160,12 +160,11 @@ bool knit__guests_collect(void)
         uint32_t n;
 
         n = atomic_load_explicit(&g->pending, memory_order_relaxed);
-        if (n != g->seen) { /* it still grows: leave its lines to the thread for another moment */
+        if (n == 0 || g->seen == 0) { /* new, and perhaps growing: leave its lines to the thread */
             g->seen = n;
             continue;
         }
-        if (n == 0)
-            continue;
+        g->seen = 0;
         knit__lock(&g->lock);
         hand_over_locked(g);
         knit__unlock(&g->lock);

@@ -13,7 +13,7 @@ struct knit__guest {
     struct knit__lock lock;
     struct knit__chunk *chunk; /* may be NULL */
     _Atomic uint32_t pending;  /* records in chunk; written under the lock */
-    uint32_t seen;             /* of pending, by the last collector; the list's lock */
+    uint32_t seen; /* of pending, by a collector that left it for another look; the list's lock */
 };
 
 /* Starts the runtime at first use: 0 or -ENOMEM. Set by the roof (runtime.c). */
@@ -21,8 +21,8 @@ extern int (*const knit__start_runtime)(void);
 
 /* Queue a record of the calling plain thread. 0, -ENOMEM, -EAGAIN (no thread can be started). */
 int knit__guest_submit(const struct knit__rec *rec);
-/* Move what guests have collected, and not added to since the last call, to the inject queue; true:
- * something moved. */
+/* Move what guests have collected to the inject queue, at the second look at each; true: something
+ * moved. */
 bool knit__guests_collect(void);
 /* Whether any guest has records. seq_cst: pairs with going to sleep. */
 bool knit__guests_pending(void);

@@ -112,11 +112,11 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n)
 
 uint32_t knit__scope_pending(const struct knit__scope *s)
 {
-    int64_t open = knit__left_open(atomic_load_explicit(&s->left, memory_order_acquire));
+    int64_t left = atomic_load_explicit(&s->left, memory_order_acquire);
+    bool shared = (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED) != 0;
+    int32_t open = shared ? knit__left_open(left)
+                          : knit__open(left, atomic_load_explicit(&s->plain, memory_order_relaxed));
 
-    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED)) {
-        open += knit__plain_open(atomic_load_explicit(&s->plain, memory_order_relaxed));
-    }
     return open > 0 ? (uint32_t)open : 0;
 }
 

@@ -62,8 +62,8 @@ struct knit__scope {
     _Atomic int64_t left;
     /* any thread, atomic; set under the lock except at birth */
     _Atomic uint32_t flags;
-    /* 0, PREPARING, PREPARED; see group/errgroup.c */
-    _Atomic uint32_t prepared;
+    /* the group floor's: whether there is a context for the children; the owner is at that */
+    _Atomic uint16_t prepared, claimed;
     struct knit__lock lock; /* the rest, once shared */
     _Atomic int error;      /* the group floor's */
     /* while prepared: context of the children; NULL: it never ends. Else the group floor's. */
@@ -97,6 +97,15 @@ static inline uint32_t knit__left_high(int64_t left)
 static inline int32_t knit__left_open(int64_t left)
 {
     return knit__left_low(left) >> 2;
+}
+
+/* Children that both together say are not ended. Added before the sign is looked at: while private,
+ * either counter may have wrapped around. */
+static inline int32_t knit__open(int64_t left, uint64_t plain)
+{
+    uint32_t open = (uint32_t)(plain >> 32) - (uint32_t)plain;
+
+    return (int32_t)((uint32_t)((uint64_t)left & 0xffffffffu) + 4 * open) >> 2;
 }
 
 /* Children that `plain` says are not ended. */

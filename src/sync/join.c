@@ -48,7 +48,7 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     struct knit__worker *w = knit__worker_self();
     bool ours;
     uint64_t plain;
-    int32_t open;
+    int64_t left;
 
     if (!w)
         return false;
@@ -72,8 +72,8 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     plain = atomic_load_explicit(&s->plain, memory_order_relaxed);
     /* acquire pairs with the release in knit__scope_subtract; before the flags: if nobody has waited
      * until now, no child is on the way to the lock */
-    open = knit__left_open(atomic_load_explicit(&s->left, memory_order_acquire));
-    return knit__plain_open(plain) + open == 0 && !lock_is_used(s);
+    left = atomic_load_explicit(&s->left, memory_order_acquire);
+    return knit__open(left, plain) == 0 && !lock_is_used(s);
 }
 
 static void unlink_locked(struct knit__scope *s, struct knit__join *join)

@@ -201,6 +201,32 @@ static void the_programs_handler_still_gets_its_signals(void)
     CHECK_INT(sigaction(SIGURG, &before, NULL), 0);
 }
 
+static struct sigaction in_front_of; /* what on_urgent_chained found installed */
+
+static void on_urgent_chained(int number, siginfo_t *info, void *context)
+{
+    atomic_fetch_add(&urgent, 1);
+    if (in_front_of.sa_flags & SA_SIGINFO)
+        in_front_of.sa_sigaction(number, info, context);
+}
+
+/* The program puts a handler that calls the one before it in front of the library's; the library
+ * then puts its own in front of that. */
+static void a_handler_that_calls_the_one_before_it_is_called_once(void)
+{
+    struct sigaction mine = {.sa_sigaction = on_urgent_chained, .sa_flags = SA_SIGINFO}, before;
+    sigemptyset(&mine.sa_mask);
+    CHECK_INT(sigaction(SIGURG, NULL, &before), 0);
+    a_deadline_wakes_the_call();
+    CHECK_INT(sigaction(SIGURG, &mine, &in_front_of), 0);
+    CHECK(in_front_of.sa_flags & SA_SIGINFO);
+    a_deadline_wakes_the_call();
+    int seen = atomic_load(&urgent);
+    CHECK_INT(raise(SIGURG), 0);
+    CHECK_INT(atomic_load(&urgent), seen + 1);
+    CHECK_INT(sigaction(SIGURG, &before, NULL), 0);
+}
+
 static void a_blocked_signal_is_blocked_again(void)
 {
     sigset_t set, now;
@@ -220,6 +246,7 @@ static const knittest tests[] = {
     BOTH(no_signal_comes_after_the_call),
     BOTH(a_cancel_at_any_moment_ends_the_call),
     ALONE(the_programs_handler_still_gets_its_signals),
+    ALONE(a_handler_that_calls_the_one_before_it_is_called_once),
     ALONE(a_blocked_signal_is_blocked_again),
 };
 

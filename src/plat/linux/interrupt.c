@@ -35,14 +35,25 @@ static struct {
     struct sigaction before; /* read by the handler: changed only while ours is not installed */
 } ours = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void interrupted(int number, siginfo_t *info, void *context)
+/* The handler before ours is being called: it may call ours, if the program put it in front of us
+ * and we put ourselves in front of it again. */
+static _Thread_local volatile sig_atomic_t handing_on;
+
+static void hand_on(int number, siginfo_t *info, void *context)
 {
-    if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &cookie)
-        return;
     if (ours.before.sa_flags & SA_SIGINFO)
         ours.before.sa_sigaction(number, info, context);
     else if (ours.before.sa_handler != SIG_DFL && ours.before.sa_handler != SIG_IGN)
         ours.before.sa_handler(number);
+}
+
+static void interrupted(int number, siginfo_t *info, void *context)
+{
+    if (handing_on || (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &cookie))
+        return;
+    handing_on = 1;
+    hand_on(number, info, context);
+    handing_on = 0;
 }
 
 static bool is_ours(const struct sigaction *a)
