@@ -125,23 +125,33 @@ static inline void unref(const struct map *m, void *value)
         m->options.unref(value);
 }
 
+/* The place of a key in its shard, which is then locked; NULL: there is no table, and no lock. */
+static struct knit__entry **lock_place(struct map *m, const void *key, size_t size,
+                                       struct knit__shard **ret_shard)
+{
+    struct table *table = table_of(m);
+    uint64_t hash;
+
+    if (!table)
+        return NULL;
+    hash = hash_of(m, table, key, size);
+    *ret_shard = shard_of(table, hash);
+    knit__lock(&(*ret_shard)->lock);
+    return knit__shard_find(*ret_shard, hash, key, size);
+}
+
 int knit_syncmap_load(knit_syncmap *map, const void *key, size_t size, void **ret_value)
 {
     struct map *m = inside(map);
-    struct table *table;
     struct knit__shard *s;
-    struct knit__entry *e;
-    uint64_t hash;
+    struct knit__entry **at, *e;
 
     if (is_wrong(map, key, size))
         return -EINVAL;
-    table = table_of(m);
-    if (!table)
+    at = lock_place(m, key, size, &s);
+    if (!at)
         return 0;
-    hash = hash_of(m, table, key, size);
-    s = shard_of(table, hash);
-    knit__lock(&s->lock);
-    e = *knit__shard_find(s, hash, key, size);
+    e = *at;
     if (e && ret_value) {
         ref(m, e->value);
         *ret_value = e->value;
@@ -254,18 +264,12 @@ int knit_syncmap_load_or_store(knit_syncmap *map, const void *key, size_t size, 
 static int take(struct map *m, const void *key, size_t size, bool any, const void *old,
                 void **ret_value)
 {
-    struct table *table = table_of(m);
-    struct knit__entry **at, *gone = NULL;
     struct knit__shard *s;
-    uint64_t hash;
+    struct knit__entry **at = lock_place(m, key, size, &s), *gone = NULL;
     bool taken;
 
-    if (!table)
+    if (!at)
         return 0;
-    hash = hash_of(m, table, key, size);
-    s = shard_of(table, hash);
-    knit__lock(&s->lock);
-    at = knit__shard_find(s, hash, key, size);
     taken = *at && (any || (*at)->value == old);
     if (taken) {
         *ret_value = (*at)->value;
@@ -312,21 +316,16 @@ int knit_syncmap_compare_and_swap(knit_syncmap *map, const void *key, size_t siz
                                   void *value)
 {
     struct map *m = inside(map);
-    struct table *table;
     struct knit__shard *s;
-    struct knit__entry *e;
-    uint64_t hash;
+    struct knit__entry **at, *e;
     bool same;
 
     if (is_wrong(map, key, size))
         return -EINVAL;
-    table = table_of(m);
-    if (!table)
+    at = lock_place(m, key, size, &s);
+    if (!at)
         return 0;
-    hash = hash_of(m, table, key, size);
-    s = shard_of(table, hash);
-    knit__lock(&s->lock);
-    e = *knit__shard_find(s, hash, key, size);
+    e = *at;
     same = e && e->value == old;
     if (same)
         e->value = value;
