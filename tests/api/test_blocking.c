@@ -72,7 +72,7 @@ static int usleep_until_over(void *arg)
     const struct timespec ms20 = {.tv_nsec = 20 * 1000 * 1000};
     atomic_fetch_add(&s->in, 1);
     while (!atomic_load(&s->over))
-        nanosleep(&ms20, NULL);
+        nanosleep(&ms20, NULL); /* a call that blocks its thread unmarked: that is the point */
     return 0;
 }
 

@@ -1,42 +1,13 @@
 /* Interruptible blocking calls: woken by the end of the context, through a signal that never comes
  * after the call. */
 #include "knittest.h"
+#include "source.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
-
-typedef struct source {
-    int fds[2];
-    atomic_int in, done;
-} source;
-
-static source source_new(void)
-{
-    source s = {.fds = {-1, -1}};
-    CHECK_INT(pipe(s.fds), 0);
-    return s;
-}
-
-static void source_free(source *s)
-{
-    close(s->fds[0]);
-    close(s->fds[1]);
-}
-
-static int read_byte(void *arg)
-{
-    source *s = arg;
-    char byte;
-    ssize_t n;
-    atomic_fetch_add(&s->in, 1);
-    n = read(s->fds[0], &byte, 1);
-    atomic_fetch_sub(&s->in, 1);
-    atomic_fetch_add(&s->done, 1);
-    return n == 1 ? 0 : -errno;
-}
 
 static int read_interruptibly(void *arg)
 {
