@@ -20,6 +20,7 @@ set(KNIT_SOURCES
   plat/linux/futex.c
   plat/linux/interrupt.c
   plat/linux/meter.c
+  plat/linux/place.c
   plat/linux/thread.c
   plat/linux/threads.c
   plat/linux/vm.c
@@ -39,6 +40,7 @@ set(KNIT_SOURCES
   sched/idle.c
   sched/nudge.c
   sched/overflow.c
+  sched/pace.c
   sched/park.c
   sched/pin.c
   sched/sched.c

@@ -10,6 +10,7 @@
 #include "group.h"
 
 #include "../base/assert.h"
+#include "../sched/pace.h"
 #include "extra.h"
 #include "handle.h"
 #include "panic.h"
@@ -142,8 +143,7 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     const knit_errgroup_options *o = options ? options : &defaults;
     uint32_t flags = GROUP_INITED;
 
-    if (!g || o->timeout < 0 ||
-        (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0)
+    if (!g || o->timeout < 0 || (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0)
         return -EINVAL;
     memset(group, 0, sizeof *group);
     if (o->flags & KNIT_ERRGROUP_KEEP_GOING)
@@ -346,10 +346,9 @@ static KNIT__COLD int push_raced(struct knit__group *g, knit_fn *fn, void *arg,
 
 /* The owner's own stack, nothing that needs a closer look: count and hand over the record. Calls
  * nothing but in its last step, so that no register needs to be saved. */
-static inline __attribute__((always_inline)) int push(struct knit__worker *w,
-                                                      struct knit__group *g, knit_fn *fn, void *arg,
-                                                      const knit_site *site, uint32_t rec_flags,
-                                                      bool try)
+static inline __attribute__((always_inline)) int push(struct knit__worker *w, struct knit__group *g,
+                                                      knit_fn *fn, void *arg, const knit_site *site,
+                                                      uint32_t rec_flags, bool try)
 {
     uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
     struct knit__rec *slot = knit__ring_slot(&w->ring);
@@ -362,7 +361,7 @@ static inline __attribute__((always_inline)) int push(struct knit__worker *w,
     *slot = (struct knit__rec){fn, arg, g, site, (uint32_t)(plain >> 32), rec_flags};
     knit__ring_push(&w->ring);
     length = knit__ring_len(&w->ring);
-    if (KNIT__UNLIKELY(--w->check_in == 0 || length > w->wake_at))
+    if (KNIT__UNLIKELY(--w->check_in == 0 || length > w->runs.wake_at))
         return after_push(w, length);
     return 0;
 }

@@ -44,6 +44,18 @@ int64_t knit__os_meter_cpu(const struct knit__os_meter *m);
 /* It waits for something that is not a processor. Where the system does not tell: true. */
 bool knit__os_meter_waits(const struct knit__os_meter *m);
 
+/* ---- place.c ---- */
+
+/* Where a thread may run. */
+struct knit__os_place {
+    uint64_t bits[16];
+};
+
+/* Let the sleeping thread of m wake on another processor than the caller's. True: it must call
+ * _anywhere with what was stored, as soon as it runs. */
+bool knit__os_place_elsewhere(const struct knit__os_meter *m, struct knit__os_place *ret_before);
+void knit__os_place_anywhere(const struct knit__os_place *before);
+
 /* ---- interrupt.c ---- */
 
 /* A thread whose system calls may be interrupted (EINTR): the essay is in interrupt.c. */

@@ -156,6 +156,7 @@ static struct knit__worker *pick_locked(void)
 
 enum { TOKEN_WAKE = 1, TOKEN_SEARCH = 2 };
 
+/* The token is the last touch of what the woken worker reads. */
 static void give_token(struct knit__worker *w, uint32_t token)
 {
     atomic_store_explicit(&w->token, token, memory_order_release);
@@ -178,8 +179,11 @@ bool knit__idle_notify(void)
         rouse_locked(w, true);
     }
     knit__unlock(&idle.lock);
-    if (w)
+    if (w) {
+        /* a worker that wakes another has work of its own to go on with */
+        w->placed = knit__worker_self() && knit__os_place_elsewhere(&w->meter, &w->place);
         give_token(w, TOKEN_SEARCH);
+    }
     if (w || fresh)
         knit__sysmon_wake();
     return w || fresh;
@@ -274,6 +278,10 @@ static uint32_t leave_sleepers(struct knit__worker *w)
     }
     while (atomic_load_explicit(&w->token, memory_order_acquire) == 0)
         knit__futex_wait(&w->token, 0, KNIT__NEVER); /* a few instructions away */
+    if (w->placed) {
+        w->placed = false;
+        knit__os_place_anywhere(&w->place);
+    }
     return atomic_exchange_explicit(&w->token, 0, memory_order_acquire);
 }
 

@@ -4,6 +4,7 @@
 #include "guest.h"
 #include "handoff.h"
 #include "overflow.h"
+#include "pace.h"
 #include "ready.h"
 
 enum { LOOP_EVERY = 16 }; /* every so many switches go through the loop, which looks everywhere */
@@ -18,7 +19,7 @@ static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task
     knit__flush_ended(w);
     knit__overflow_check(t);
     if (KNIT__UNLIKELY(w->sample_began != 0))
-        knit__sample_end(w);
+        knit__pace_end(w);
     t->saved_errno = *w->errno_at;
     t->last_worker = w->index;
     w->after = after;
@@ -211,7 +212,7 @@ void knit__ready_batch(struct knit__batch *b)
         return;
     }
     knit__ready_push_batch(w, b);
-    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->wake_at))
+    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->slices.wake_at))
         knit__notify_backlog(w);
 }
 
@@ -227,6 +228,6 @@ void knit__ready(struct knit__task *t)
         return;
     }
     knit__ready_push(w, t);
-    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->wake_at))
+    if (KNIT__UNLIKELY(knit__ready_count(w) >= w->slices.wake_at))
         knit__notify_backlog(w);
 }

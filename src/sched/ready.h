@@ -106,8 +106,6 @@ static inline bool knit__pinned_any(const struct knit__worker *w, memory_order o
 void knit__pin(struct knit__task *t);
 void knit__unpin(struct knit__task *t);
 
-/* The time slice that just ended was being sampled: fold it into the average. */
-KNIT__COLD void knit__sample_end(struct knit__worker *w);
 /* Right after a switch, on the new stack: what the old one asked for. */
 void knit__after_switch(struct knit__worker *w);
 

@@ -3,6 +3,7 @@
 #include "guest.h"
 #include "idle.h"
 #include "nudge.h"
+#include "pace.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -42,10 +43,7 @@ struct knit__worker *knit__worker_new(uint32_t index)
     if (!w)
         return NULL;
     *w = (struct knit__worker){.index = index, .random = index * 7919u + 1};
-    w->sample_in = 1;
-    w->check_in = 256;
-    w->wake_at = 100;
-    atomic_store_explicit(&w->run_ticks, 16 * knit__sched.ticks_per_us, memory_order_relaxed);
+    knit__pace_start(w);
     atomic_store_explicit(&w->timer_next, KNIT__NEVER, memory_order_relaxed);
     return w;
 }

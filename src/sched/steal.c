@@ -8,6 +8,7 @@
 #include "../plat/relax.h"
 #include "guest.h"
 #include "handoff.h"
+#include "pace.h"
 #include "ready.h"
 
 enum {
@@ -104,8 +105,7 @@ static bool steal_from(struct knit__worker *w, struct knit__worker *victim)
     if (away)
         return take(w, victim, records, ready);
     now = knit__ticks();
-    work = (uint64_t)(records + ready) *
-           atomic_load_explicit(&victim->run_ticks, memory_order_relaxed) / 16;
+    work = knit__pace_work(victim, records, ready);
     if (work < WORTH_US * us) {
         if (w->watched != victim && watch_holds(w))
             return false; /* one at a time, or none is ever old enough */

@@ -10,6 +10,7 @@
 #include "guest.h"
 #include "handoff.h"
 #include "overflow.h"
+#include "pace.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -21,61 +22,13 @@ enum {
     DRAIN = 128,       /* the same, after a task that starts many short ones was made to yield */
     LOOK_EVERY = 8,    /* turns between looks at inject, inbox and timers */
     OLDEST_EVERY = 64, /* turns until the oldest record is preferred to the newest */
-    SAMPLE_EVERY = 32,
     SEARCH_US = 50,
-    WAKE_WORTH_US = 100, /* about five times what waking a thread costs both sides */
-    BACKLOG_EVERY = 256,
-    BACKLOG_PAUSE_US = 500,
-    LONG_RUN_US = 2, /* runs longer than this are all timed */
 };
 
 static inline void bump(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
                           memory_order_relaxed);
-}
-
-/* ---- how long runs take ---- */
-
-void knit__sample_end(struct knit__worker *w)
-{
-    uint64_t us = knit__sched.ticks_per_us, took = knit__ticks() - w->sample_began;
-    uint64_t average = atomic_load_explicit(&w->run_ticks, memory_order_relaxed), worth;
-
-    w->sample_began = 0;
-    if (took > 1000000 * us)
-        took = 1000000 * us;
-    average += took - average / 16;
-    atomic_store_explicit(&w->run_ticks, average, memory_order_relaxed);
-    worth = WAKE_WORTH_US * us * 16 / (average + 1) + 1;
-    w->wake_at = worth < KNIT__THROTTLE_AT ? (uint32_t)worth : KNIT__THROTTLE_AT;
-    w->sample_in = average / 16 > LONG_RUN_US * us ? 1 : SAMPLE_EVERY;
-}
-
-static inline void sample_begin(struct knit__worker *w)
-{
-    atomic_store_explicit(&w->tick_seen, ++w->tick, memory_order_relaxed);
-    if (KNIT__UNLIKELY(--w->sample_in == 0)) {
-        w->sample_in = SAMPLE_EVERY;
-        w->sample_began = knit__ticks();
-    }
-}
-
-void knit__notify_backlog(struct knit__worker *w)
-{
-    uint64_t now;
-
-    w->check_in = BACKLOG_EVERY;
-    if (!knit__idle_can_wake())
-        return;
-    now = knit__ticks();
-    /* by length: at once; by number of spawns: rarely, it may be in vain */
-    if ((knit__ring_len(&w->ring) + knit__ready_count(w) < w->wake_at ||
-         w->wake_at == KNIT__THROTTLE_AT) &&
-        now - w->last_backlog < BACKLOG_PAUSE_US * knit__sched.ticks_per_us)
-        return;
-    w->last_backlog = now;
-    knit__idle_notify();
 }
 
 /* ---- running ---- */
@@ -135,9 +88,10 @@ static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
     return prompt;
 }
 
-void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
+static inline __attribute__((always_inline)) void run_on_top(struct knit__worker *w,
+                                                             struct knit__task *t,
+                                                             const struct knit__rec *rec)
 {
-    struct knit__worker *w = knit__worker_self();
     int saved = *w->errno_at;
 
     *w->errno_at = 0;
@@ -147,13 +101,35 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
     bump(&w->tasks_run, 1);
 }
 
+static KNIT__COLD void run_on_top_timed(struct knit__worker *w, struct knit__task *t,
+                                        const struct knit__rec *rec)
+{
+    uint64_t began = knit__ticks();
+    uint32_t tick = w->tick;
+
+    w->inline_in = KNIT__SAMPLE_EVERY;
+    run_on_top(w, t, rec);
+    if (knit__worker_self() == w && w->tick == tick) /* it did not park */
+        knit__pace_inline(w, knit__ticks() - began);
+}
+
+void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    if (KNIT__UNLIKELY(--w->inline_in == 0))
+        run_on_top_timed(w, t, rec);
+    else
+        run_on_top(w, t, rec);
+}
+
 /* A run from the loop has ended: count it. prompt: at once. */
 static inline __attribute__((always_inline)) void count_end(struct knit__scope *s, bool prompt)
 {
     struct knit__worker *w = knit__worker_self();
 
     if (KNIT__UNLIKELY(w->sample_began != 0))
-        knit__sample_end(w);
+        knit__pace_end(w);
     if (KNIT__UNLIKELY(w->ended_scope != s)) {
         knit__flush_ended(w);
         w->ended_scope = s;
@@ -163,8 +139,10 @@ static inline __attribute__((always_inline)) void count_end(struct knit__scope *
         knit__flush_ended(w);
 }
 
-static inline __attribute__((always_inline)) void
-run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__rec *rec, int fail)
+static inline __attribute__((always_inline)) void run_from_loop(struct knit__worker *w,
+                                                                struct knit__task *t,
+                                                                const struct knit__rec *rec,
+                                                                int fail)
 {
     struct knit__scope *s = rec->group;
     struct knit__rec copy;
@@ -175,7 +153,7 @@ run_from_loop(struct knit__worker *w, struct knit__task *t, const struct knit__r
         rec = &copy;
         knit__flush_ended(w);
     }
-    sample_begin(w);
+    knit__pace_begin(w, &w->runs);
     *w->errno_at = 0; /* a task begins with its own */
     prompt = run_rec(t, rec, fail, false);
     count_end(s, prompt);
@@ -198,7 +176,7 @@ static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *sel
     if (KNIT__UNLIKELY(knit__stack_count(&w->stacks) > KNIT__STACK_CACHE_MAX))
         knit__stack_spill(&w->stacks, false);
     w->task = next;
-    sample_begin(w);
+    knit__pace_begin(w, &w->slices);
     knit__fiber_switch(&self->fiber, &next->fiber, true);
     __builtin_unreachable();
 }
@@ -306,8 +284,9 @@ static bool search_and_report(struct knit__worker *w)
     bool found = search(w);
 
     knit__idle_end_search();
-    if (found && (knit__ring_len(&w->ring) + knit__ready_count(w) >= w->wake_at ||
-                  knit__inject_pending() || knit__guests_pending()))
+    if (found &&
+        (knit__ring_len(&w->ring) >= w->runs.wake_at || knit__ready_count(w) >= w->slices.wake_at ||
+         knit__inject_pending() || knit__guests_pending()))
         knit__idle_notify(); /* enough for one more */
     return found;
 }
@@ -331,6 +310,7 @@ static void idle(struct knit__worker *w, bool searching)
         if (searching && search_and_report(w))
             return;
         searching = knit__idle_sleep(w);
+        knit__pace_renew(w);
     } while (searching);
     if (w->retiring)
         end_worker(w, w->task);
@@ -447,7 +427,7 @@ void knit__throttle(struct knit__worker *w)
 {
     if (!w->task->run->rec.group) /* a timer's callback in the loop */
         return;
-    if (w->wake_at == KNIT__THROTTLE_AT)
+    if (w->runs.wake_at == KNIT__THROTTLE_AT)
         w->burst = DRAIN; /* runs are short: take some off in one go */
     knit__yield_now(w);
 }

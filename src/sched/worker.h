@@ -19,6 +19,15 @@ struct knit__ready {
 /* A ring longer than this makes the task that fills it yield. */
 enum { KNIT__THROTTLE_AT = KNIT__RING_CAPACITY / 2 };
 
+enum { KNIT__SAMPLE_EVERY = 32 };
+
+/* How long one kind of thing takes: pace.h. */
+struct knit__pace {
+    _Atomic uint64_t average; /* ticks x 16; owner writes, anybody reads */
+    uint32_t wake_at;         /* so many queued are worth waking another worker; at most
+                                 KNIT__THROTTLE_AT, which then means that it never is */
+};
+
 /* What to do on the new stack right after a switch. */
 enum knit__after { KNIT__AFTER_NOTHING, KNIT__AFTER_COMMIT, KNIT__AFTER_READY };
 
@@ -33,10 +42,11 @@ struct knit__worker {
     struct knit__worker *watched; /* a victim this searcher keeps an eye on: see steal.c */
     uint32_t watched_tick;
     uint64_t watched_since;
-    uint32_t wake_at;      /* queued records from which on waking another worker pays; at most
-                          KNIT__THROTTLE_AT, which then means that it never does */
-    uint32_t sample_in;    /* runs until the next one is timed */
-    uint64_t sample_began; /* ticks; 0: none is being timed */
+    struct knit__pace runs, slices; /* of records; of tasks, from a resume to a park */
+    struct knit__pace *sampled;     /* which of them is being timed */
+    uint64_t sample_began;          /* ticks; 0: none */
+    uint32_t sample_in;             /* runs and slices until the next one is timed */
+    uint32_t inline_in;             /* the same for runs on top of others */
     enum knit__after after;
     struct knit__task *after_task;
     struct knit__stack_cache stacks;
@@ -48,11 +58,10 @@ struct knit__worker {
     struct knit__fiber native; /* the thread's own stack */
     bool native_entered;
     uint32_t pins; /* stacks pinned here: its thread must not end */
-    bool newborn; /* it is counted as a searcher by whoever started its thread */
+    bool newborn;  /* it is counted as a searcher by whoever started its thread */
     /* counters, owner writes, anybody reads */
     _Atomic uint64_t tasks_run, parks, steals;
     _Atomic uint32_t tick_seen; /* tick, as it was when the last run began */
-    _Atomic uint64_t run_ticks; /* average length of a run, in ticks x 16 */
 
     struct knit__ring ring;
     struct knit__ready ready;
@@ -82,6 +91,8 @@ struct knit__worker {
     /* handoff.h: the worker itself (0, MARKED) and the monitor (NOTICED...) */
     _Atomic uint32_t away;
     struct knit__os_meter meter; /* set by its thread */
+    struct knit__os_place place; /* with `placed`: by its waker, before the token; then by itself */
+    bool placed;
     /* monitor only */
     struct knit__watch {
         uint64_t seen;   /* its progress */
@@ -158,7 +169,5 @@ KNIT__COLD void knit__throttle(struct knit__worker *w);
 bool knit__steal(struct knit__worker *w);
 /* The same from those who cannot run their queues: away, or without a thread. */
 KNIT__COLD bool knit__steal_stranded(struct knit__worker *w);
-/* The queue grew past wake_at. */
-KNIT__COLD void knit__notify_backlog(struct knit__worker *w);
 
 #endif
