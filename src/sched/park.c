@@ -16,7 +16,8 @@ static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task
 {
     struct knit__task *next;
 
-    knit__flush_ended(w);
+    if (after != KNIT__AFTER_UNLOCK) /* the flush may take locks that come before that one */
+        knit__flush_ended(w);
     knit__overflow_check(t);
     if (KNIT__UNLIKELY(w->sample_began != 0))
         knit__pace_end(w);
@@ -39,25 +40,52 @@ static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task
     knit__after_switch(w);
 }
 
+/* Commit: true when it is parked; false: it was claimed before. */
+static inline bool commit(struct knit__task *t)
+{
+    uint32_t s = atomic_load_explicit(&t->wait, memory_order_relaxed);
+
+    /* release: its registers are saved before anybody can resume it */
+    return (s & KNIT__WAIT_STATE) == KNIT__WAIT_ARMING &&
+           atomic_compare_exchange_strong_explicit(
+               &t->wait, &s, (s & ~(uint32_t)KNIT__WAIT_STATE) | KNIT__WAIT_PARKED,
+               memory_order_acq_rel, memory_order_acquire);
+}
+
+/* Park under the lock and release it. False: its context has ended. Once the lock is free t may be
+ * running elsewhere; before, who was cancelled waits for it in its finish. */
+static inline bool park_and_unlock(struct knit__worker *w, struct knit__task *t)
+{
+    const struct knit__cancel *cancel = w->after_cancel;
+    bool parked = true;
+
+    if (KNIT__LIKELY(!cancel)) {
+        /* relaxed: only read under the lock, by who means to claim */
+        atomic_store_explicit(&t->wait, KNIT__WAIT_PARKED | KNIT__WAIT_SOLE, memory_order_relaxed);
+    } else {
+        /* seq_cst: against the canceller, which stores the end and then reads this word */
+        (void)atomic_exchange_explicit(&t->wait, KNIT__WAIT_PARKED | KNIT__WAIT_CANCELABLE,
+                                       memory_order_seq_cst);
+        if (atomic_load_explicit(&cancel->err, memory_order_seq_cst) != 0)
+            parked = knit__wait_claim(t, KNIT__WOKE_CTX) == KNIT__CLAIM_LOST;
+    }
+    knit__unlock(w->after_lock);
+    knit__flush_ended(w);
+    return parked;
+}
+
 void knit__after_switch(struct knit__worker *w)
 {
     struct knit__task *t = w->after_task;
     enum knit__after after = w->after;
-    uint32_t s;
 
     w->after = KNIT__AFTER_NOTHING;
     if (after == KNIT__AFTER_NOTHING)
         return;
     KNIT__POINT(); /* parked, or not yet */
-    if (after == KNIT__AFTER_COMMIT) {
-        /* Commit. release: its registers are saved before anybody can resume it. */
-        s = atomic_load_explicit(&t->wait, memory_order_relaxed);
-        if ((s & KNIT__WAIT_STATE) == KNIT__WAIT_ARMING &&
-            atomic_compare_exchange_strong_explicit(
-                &t->wait, &s, (s & ~(uint32_t)KNIT__WAIT_STATE) | KNIT__WAIT_PARKED,
-                memory_order_acq_rel, memory_order_acquire))
-            return; /* it may be running elsewhere already */
-    }
+    if (after == KNIT__AFTER_UNLOCK ? park_and_unlock(w, t)
+                                    : after == KNIT__AFTER_COMMIT && commit(t))
+        return; /* it may be running elsewhere already */
     if (KNIT__UNLIKELY(knit__sched.migrate || t->apart))
         knit__ready(t);
     else
@@ -85,6 +113,12 @@ static void park_thread(struct knit__task *t, int64_t deadline)
     }
 }
 
+static inline void count_park(struct knit__worker *w)
+{
+    atomic_store_explicit(&w->parks, atomic_load_explicit(&w->parks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
 void knit__park(struct knit__task *t, int64_t deadline)
 {
     struct knit__worker *w;
@@ -97,9 +131,18 @@ void knit__park(struct knit__task *t, int64_t deadline)
         KNIT__WAIT_FIRED)
         return;
     w = knit__worker_self();
-    atomic_store_explicit(&w->parks, atomic_load_explicit(&w->parks, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    count_park(w);
     leave_stack(w, t, KNIT__AFTER_COMMIT);
+}
+
+void knit__park_locked(struct knit__task *t, struct knit__lock *lock, struct knit__cancel *cancel)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    count_park(w);
+    w->after_lock = lock;
+    w->after_cancel = cancel;
+    leave_stack(w, t, KNIT__AFTER_UNLOCK);
 }
 
 void knit__yield_now(struct knit__worker *w)

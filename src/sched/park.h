@@ -21,6 +21,12 @@
  * state words. CANCELABLE is part of the word, so a claim cannot hit a later wait that must not be
  * cancelled.
  *
+ * A task that waits for one source only, without a deadline, parks *under the source's lock*: it
+ * goes from IDLE to PARKED on the other stack, and only then is the lock released. Nobody can claim
+ * it early, so nothing is armed and committed, and where it cannot be cancelled either (SOLE) the
+ * lock alone decides: the claim is a plain store. (The Linux kernel's finish_lock_switch and Go's
+ * gopark with an unlock function hand a lock over a switch in the same way.)
+ *
  * Plain threads wait in the same way; their commit is followed by a futex sleep on task->token. */
 #ifndef KNIT_SCHED_PARK_H
 #define KNIT_SCHED_PARK_H
@@ -35,6 +41,7 @@ enum {
     KNIT__WAIT_STATE = 3,
     KNIT__WAIT_CANCELABLE = 4,
     KNIT__WAIT_WAS_PARKED = 8,
+    KNIT__WAIT_SOLE = 16, /* PARKED under a lock, and whoever holds it decides */
     KNIT__WAIT_REASON_SHIFT = 8,
 };
 
@@ -84,6 +91,13 @@ static inline enum knit__claim knit__wait_claim(struct knit__task *t, uint32_t r
 {
     uint32_t word = atomic_load_explicit(&t->wait, memory_order_acquire);
 
+    if (KNIT__LIKELY(word == (KNIT__WAIT_PARKED | KNIT__WAIT_SOLE))) {
+        /* relaxed: t reads it after it was readied */
+        atomic_store_explicit(
+            &t->wait, KNIT__WAIT_FIRED | KNIT__WAIT_WAS_PARKED | reason << KNIT__WAIT_REASON_SHIFT,
+            memory_order_relaxed);
+        return KNIT__CLAIM_PARKED;
+    }
     for (;;) {
         enum knit__claim claim = knit__wait_claim_word(t, &word, reason);
         uint32_t state = word & KNIT__WAIT_STATE;
@@ -96,6 +110,9 @@ static inline enum knit__claim knit__wait_claim(struct knit__task *t, uint32_t r
 /* Sleep until claimed; t is the caller, armed. Holds no lock. Threads honour the deadline by
  * claiming themselves; for tasks the caller armed a timer. */
 void knit__park(struct knit__task *t, int64_t deadline);
+/* The same for a task that waits for one source, whose lock is held and released; not armed.
+ * cancel: the context that may end the wait, or NULL. */
+void knit__park_locked(struct knit__task *t, struct knit__lock *lock, struct knit__cancel *cancel);
 
 /* What was claimed under a lock, to make ready after unlocking: tasks in order; threads and pinned
  * tasks apart. */

@@ -29,7 +29,12 @@ struct knit__pace {
 };
 
 /* What to do on the new stack right after a switch. */
-enum knit__after { KNIT__AFTER_NOTHING, KNIT__AFTER_COMMIT, KNIT__AFTER_READY };
+enum knit__after {
+    KNIT__AFTER_NOTHING,
+    KNIT__AFTER_COMMIT,
+    KNIT__AFTER_READY,
+    KNIT__AFTER_UNLOCK, /* it parks under a lock */
+};
 
 struct knit__worker {
     /* owner only */
@@ -49,6 +54,8 @@ struct knit__worker {
     uint32_t inline_in;             /* the same for runs on top of others */
     enum knit__after after;
     struct knit__task *after_task;
+    struct knit__lock *after_lock;
+    struct knit__cancel *after_cancel;
     struct knit__stack_cache stacks;
     uint32_t index;
     uint32_t random;

@@ -56,11 +56,8 @@ static int wait_in(knit_chan *ch, struct knit__chan_queue *queue, struct knit__t
     struct knit__chan_node node = {.task = t, .slot = slot, .reason = KNIT__WOKE_SOURCE};
     uint32_t word;
 
-    knit__wait_arm(t, t->run->ctx != NULL);
     knit__chan_append(queue, &node);
-    knit__unlock(&ch->lock);
-
-    word = knit__wait_for(t, deadline, true);
+    word = knit__wait_locked(t, &ch->lock, deadline);
     if (!knit__wait_unlinked(word)) {
         knit__lock(&ch->lock); /* finish: past every claimer that may still be inside */
         knit__chan_remove(queue, &node);

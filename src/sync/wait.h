@@ -30,6 +30,10 @@ static inline int knit__wait_begin(struct knit__task *t)
  * word of the wait. */
 uint32_t knit__wait_for(struct knit__task *t, int64_t deadline, bool cancelable);
 
+/* The same in one step for a wait for a single source: t is linked there and not armed; the source's
+ * lock is held and released. Cancelable whenever there is an ambient context. */
+uint32_t knit__wait_locked(struct knit__task *t, struct knit__lock *lock, int64_t deadline);
+
 static inline uint32_t knit__wait_reason(uint32_t word)
 {
     return word >> KNIT__WAIT_REASON_SHIFT;
