@@ -66,6 +66,23 @@ static void a_placed_thread_wakes_elsewhere_and_is_free_after(void)
     }
 }
 
+static void a_thread_that_was_restricted_stays_so(void)
+{
+    struct knit__os_place place = {{0}};
+    cpu_set_t before, restricted, after;
+
+    stay(&before);
+    CHECK_INT(sched_getaffinity(0, sizeof restricted, &restricted), 0);
+    memcpy(&place, &restricted, sizeof restricted);
+    knit__os_place_anywhere(&place);
+    CHECK_INT(sched_getaffinity(0, sizeof after, &after), 0);
+    CHECK(CPU_EQUAL(&restricted, &after));
+    memcpy(&place, &before, sizeof before);
+    knit__os_place_anywhere(&place);
+    CHECK_INT(sched_getaffinity(0, sizeof after, &after), 0);
+    CHECK(CPU_EQUAL(&before, &after));
+}
+
 static void a_thread_that_has_not_begun_is_left_alone(void)
 {
     struct knit__os_meter none = {0};
@@ -76,6 +93,7 @@ static void a_thread_that_has_not_begun_is_left_alone(void)
 
 static const knittest tests[] = {
     THREAD(a_placed_thread_wakes_elsewhere_and_is_free_after),
+    THREAD(a_thread_that_was_restricted_stays_so),
     THREAD(a_thread_that_has_not_begun_is_left_alone),
 };
 KNITTEST_MAIN(tests)

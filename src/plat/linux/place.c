@@ -6,12 +6,17 @@
  * woken thread then waits behind its waker for a time slice, some milliseconds. So the waker
  * forbids its processor to the sleeper, which lifts that when it runs.
  *
- * A mask that somebody else sets for the thread in between is lost. */
+ * A thread whose mask was set never gets processors that its cpuset gains later, even if the mask
+ * had all there were (since Linux 6.2). So lifting means a mask of all processors there can be,
+ * which the kernel cuts to the cpuset; only where that gives the thread more than it had before,
+ * somebody has restricted it, and it gets what it had. A mask that somebody sets for the thread in
+ * between is lost. */
 #define _GNU_SOURCE
 #include "../plat.h"
 #include "../simulated.h"
 
 #include <sched.h>
+#include <string.h>
 
 _Static_assert(sizeof(cpu_set_t) <= sizeof(struct knit__os_place), "room for a mask");
 
@@ -31,5 +36,11 @@ bool knit__os_place_elsewhere(const struct knit__os_meter *m, struct knit__os_pl
 
 void knit__os_place_anywhere(const struct knit__os_place *before)
 {
-    (void)sched_setaffinity(0, sizeof(cpu_set_t), (const cpu_set_t *)(const void *)before);
+    const cpu_set_t *had = (const cpu_set_t *)(const void *)before;
+    cpu_set_t all, now;
+
+    memset(&all, 0xff, sizeof all);
+    if (sched_setaffinity(0, sizeof all, &all) != 0 ||
+        sched_getaffinity(0, sizeof now, &now) != 0 || !CPU_EQUAL(&now, had))
+        (void)sched_setaffinity(0, sizeof *had, had);
 }
