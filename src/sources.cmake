@@ -32,6 +32,7 @@ set(KNIT_SOURCES
   core/bias.c
   core/inject.c
   core/lock.c
+  core/rebias.c
   core/ring.c
   core/stack.c
   core/timers.c

@@ -50,4 +50,10 @@ static inline void knit__unlock(struct knit__lock *l)
     KNIT__POINT();
 }
 
+/* The word that a store of 0 (release) unlocks. */
+static inline _Atomic uint32_t *knit__lock_word(struct knit__lock *l)
+{
+    return &l->word;
+}
+
 #endif

@@ -69,7 +69,8 @@ static inline bool park_and_unlock(struct knit__worker *w, struct knit__task *t)
         if (atomic_load_explicit(&cancel->err, memory_order_seq_cst) != 0)
             parked = knit__wait_claim(t, KNIT__WOKE_CTX) == KNIT__CLAIM_LOST;
     }
-    knit__unlock(w->after_lock);
+    atomic_store_explicit(w->after_held, 0, memory_order_release); /* as knit__unlock */
+    KNIT__POINT();
     knit__flush_ended(w);
     return parked;
 }
@@ -135,12 +136,12 @@ void knit__park(struct knit__task *t, int64_t deadline)
     leave_stack(w, t, KNIT__AFTER_COMMIT);
 }
 
-void knit__park_locked(struct knit__task *t, struct knit__lock *lock, struct knit__cancel *cancel)
+void knit__park_locked(struct knit__task *t, _Atomic uint32_t *held, struct knit__cancel *cancel)
 {
     struct knit__worker *w = knit__worker_self();
 
     count_park(w);
-    w->after_lock = lock;
+    w->after_held = held;
     w->after_cancel = cancel;
     leave_stack(w, t, KNIT__AFTER_UNLOCK);
 }

@@ -110,9 +110,9 @@ static inline enum knit__claim knit__wait_claim(struct knit__task *t, uint32_t r
 /* Sleep until claimed; t is the caller, armed. Holds no lock. Threads honour the deadline by
  * claiming themselves; for tasks the caller armed a timer. */
 void knit__park(struct knit__task *t, int64_t deadline);
-/* The same for a task that waits for one source, whose lock is held and released; not armed.
- * cancel: the context that may end the wait, or NULL. */
-void knit__park_locked(struct knit__task *t, struct knit__lock *lock, struct knit__cancel *cancel);
+/* The same for a task that waits for one source, whose lock is held and released; not armed. held:
+ * the word that a store of 0 unlocks. cancel: the context that may end the wait, or NULL. */
+void knit__park_locked(struct knit__task *t, _Atomic uint32_t *held, struct knit__cancel *cancel);
 
 /* What was claimed under a lock, to make ready after unlocking: tasks in order; threads and pinned
  * tasks apart. */

@@ -54,7 +54,7 @@ struct knit__worker {
     uint32_t inline_in;             /* the same for runs on top of others */
     enum knit__after after;
     struct knit__task *after_task;
-    struct knit__lock *after_lock;
+    _Atomic uint32_t *after_held; /* the word of its lock */
     struct knit__cancel *after_cancel;
     struct knit__stack_cache stacks;
     uint32_t index;

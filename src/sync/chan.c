@@ -57,11 +57,11 @@ static int wait_in(knit_chan *ch, struct knit__chan_queue *queue, struct knit__t
     uint32_t word;
 
     knit__chan_append(queue, &node);
-    word = knit__wait_locked(t, &ch->lock, deadline);
+    word = knit__wait_locked(t, knit__rebias_word(&ch->lock), deadline);
     if (!knit__wait_unlinked(word)) {
-        knit__lock(&ch->lock); /* finish: past every claimer that may still be inside */
+        knit__chan_lock(ch); /* finish: past every claimer that may still be inside */
         knit__chan_remove(queue, &node);
-        knit__unlock(&ch->lock);
+        knit__chan_unlock(ch);
     }
     switch (knit__wait_reason(word)) {
     case KNIT__WOKE_SOURCE + KNIT__CHAN_DONE: return 0;
@@ -80,7 +80,7 @@ static int send_or_recv(knit_chan *ch, void *item, int64_t deadline, bool send)
     r = knit__wait_begin(t);
     if (r < 0)
         return r;
-    knit__lock(&ch->lock);
+    knit__chan_lock(ch);
     r = send ? knit__chan_send_locked(ch, item, &ready) : knit__chan_recv_locked(ch, item, &ready);
     if (r == -EAGAIN) {
         if (deadline != KNIT__NEVER && deadline <= knit__clock_now())
@@ -88,7 +88,7 @@ static int send_or_recv(knit_chan *ch, void *item, int64_t deadline, bool send)
         else
             return wait_in(ch, send ? &ch->senders : &ch->receivers, t, item, deadline);
     }
-    knit__unlock(&ch->lock);
+    knit__chan_unlock(ch);
     if (ready)
         knit__ready(ready);
     return r;
@@ -130,9 +130,9 @@ int knit_chan_try_send(knit_chan *ch, const void *item)
 
     if (bad_item(ch, item))
         return -EINVAL;
-    knit__lock(&ch->lock);
+    knit__chan_lock(ch);
     r = knit__chan_send_locked(ch, item, &ready);
-    knit__unlock(&ch->lock);
+    knit__chan_unlock(ch);
     if (ready)
         knit__ready(ready);
     return r;
@@ -145,9 +145,9 @@ int knit_chan_try_recv(knit_chan *ch, void *ret_item)
 
     if (!ch)
         return -EINVAL;
-    knit__lock(&ch->lock);
+    knit__chan_lock(ch);
     r = knit__chan_recv_locked(ch, ret_item, &ready);
-    knit__unlock(&ch->lock);
+    knit__chan_unlock(ch);
     if (ready)
         knit__ready(ready);
     return r;
@@ -169,15 +169,15 @@ int knit_chan_close(knit_chan *ch)
 
     if (!ch)
         return -EINVAL;
-    knit__lock(&ch->lock);
+    knit__chan_lock(ch);
     if (knit__chan_closed(ch)) {
-        knit__unlock(&ch->lock);
+        knit__chan_unlock(ch);
         return -EPIPE;
     }
     atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
     wake_all_locked(&ch->receivers, &batch);
     wake_all_locked(&ch->senders, &batch);
-    knit__unlock(&ch->lock);
+    knit__chan_unlock(ch);
     knit__ready_batch(&batch);
     return 0;
 }

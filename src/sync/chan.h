@@ -16,6 +16,8 @@
 #ifndef KNIT_SYNC_CHAN_H
 #define KNIT_SYNC_CHAN_H
 
+#include "../core/rebias.h"
+#include "../plat/tls.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -45,13 +47,23 @@ struct knit_chan {
     size_t item_size, capacity;
     _Atomic uint32_t refs;
     /* lock */
-    struct knit__lock lock;
+    struct knit__rebias lock;
     _Atomic bool closed;
     size_t next; /* index of the oldest item */
     _Atomic size_t count;
     struct knit__chan_queue senders, receivers;
     _Alignas(max_align_t) char items[];
 };
+
+static inline void knit__chan_lock(struct knit_chan *ch)
+{
+    knit__rebias_lock(&ch->lock, knit__worker_self()); /* NULL in a plain thread */
+}
+
+static inline void knit__chan_unlock(struct knit_chan *ch)
+{
+    knit__rebias_unlock(&ch->lock);
+}
 
 /* ---- the queues; lock held ---- */
 

@@ -122,7 +122,7 @@ int knit__scope_join(struct knit__task *t, struct knit__scope *s, int64_t deadli
     }
     join.next = s->waiters;
     s->waiters = &join;
-    word = knit__wait_locked(t, &s->lock, deadline);
+    word = knit__wait_locked(t, knit__lock_word(&s->lock), deadline);
     if (!knit__wait_unlinked(word)) {
         knit__lock(&s->lock);
         unlink_locked(s, &join);

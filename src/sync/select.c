@@ -170,9 +170,9 @@ static int glance(struct selecting *s)
         }
         if (!seems_ready(c))
             continue;
-        knit__lock(&c->ch->lock);
+        knit__chan_lock(c->ch);
         r = attempt_locked(s, c);
-        knit__unlock(&c->ch->lock);
+        knit__chan_unlock(c->ch);
         if (r != -EAGAIN)
             return happened(s, i, r);
     }
@@ -211,7 +211,7 @@ static inline void lock_all(const struct selecting *s)
 {
     for (uint32_t k = 0; k < s->chans; k++) {
         if (k == 0 || s->places[k].ch != s->places[k - 1].ch)
-            knit__lock(&s->places[k].ch->lock);
+            knit__chan_lock(s->places[k].ch);
     }
 }
 
@@ -219,7 +219,7 @@ static inline void unlock_all(const struct selecting *s)
 {
     for (uint32_t k = 0; k < s->chans; k++) {
         if (k == 0 || s->places[k].ch != s->places[k - 1].ch)
-            knit__unlock(&s->places[k].ch->lock);
+            knit__chan_unlock(s->places[k].ch);
     }
 }
 
@@ -299,13 +299,13 @@ static inline uint32_t leave_chan(struct selecting *s, uint32_t first, uint32_t 
         end++;
     if (end == first + 1 && s->places[first].i == unlinked)
         return end;
-    knit__lock(&ch->lock);
+    knit__chan_lock(ch);
     for (uint32_t k = first; k < end; k++) {
         uint32_t i = s->places[k].i;
 
         knit__chan_remove(queue_of(&s->cases[i]), &s->hooks[i].node);
     }
-    knit__unlock(&ch->lock);
+    knit__chan_unlock(ch);
     return end;
 }
 

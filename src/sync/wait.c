@@ -35,16 +35,17 @@ uint32_t knit__wait_for(struct knit__task *t, int64_t deadline, bool cancelable)
     return word;
 }
 
-uint32_t knit__wait_locked(struct knit__task *t, struct knit__lock *lock, int64_t deadline)
+uint32_t knit__wait_locked(struct knit__task *t, _Atomic uint32_t *held, int64_t deadline)
 {
     uint32_t word;
 
     if (t->is_thread || KNIT__UNLIKELY(deadline != KNIT__NEVER)) {
         knit__wait_arm(t, t->run->ctx != NULL);
-        knit__unlock(lock);
+        atomic_store_explicit(held, 0, memory_order_release);
+        KNIT__POINT();
         return knit__wait_for(t, deadline, true);
     }
-    knit__park_locked(t, lock, t->run->ctx);
+    knit__park_locked(t, held, t->run->ctx);
     word = atomic_load_explicit(&t->wait, memory_order_acquire);
     atomic_store_explicit(&t->wait, KNIT__WAIT_IDLE, memory_order_relaxed);
     return word;

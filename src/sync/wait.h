@@ -31,8 +31,9 @@ static inline int knit__wait_begin(struct knit__task *t)
 uint32_t knit__wait_for(struct knit__task *t, int64_t deadline, bool cancelable);
 
 /* The same in one step for a wait for a single source: t is linked there and not armed; the source's
- * lock is held and released. Cancelable whenever there is an ambient context. */
-uint32_t knit__wait_locked(struct knit__task *t, struct knit__lock *lock, int64_t deadline);
+ * lock is held and released (held: the word that a store of 0 unlocks). Cancelable whenever there
+ * is an ambient context. */
+uint32_t knit__wait_locked(struct knit__task *t, _Atomic uint32_t *held, int64_t deadline);
 
 static inline uint32_t knit__wait_reason(uint32_t word)
 {
