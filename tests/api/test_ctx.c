@@ -660,7 +660,7 @@ static void ctx_21_27_err_cause_and_end_are_seen_together(void)
         }
         for (int k = 0; k < i % 8; k++)
             (void)knit_yield();
-        knit_ctx_cancel(ctx, -EIO);
+        knit_ctx_cancel(ctx, -EIO); /* golang/go#75533 */
         CHECK_INT(knit_errgroup_wait(&g), 0);
         knit_ctx_unref(ctx);
     }

@@ -243,6 +243,7 @@ static int spawn_two_more(void *arg)
     return r;
 }
 
+/* x/sync, neilotoole/errgroup#6: such a start hangs, and who waits with it. */
 static void members_spawn_recursively_under_limit_1(void)
 {
     atomic_int active = 0, ran = 0;
@@ -299,6 +300,7 @@ static int queue_ten(void *arg)
     return atomic_load(c->ran) == 0 ? 0 : -ERANGE; /* they wait for this task's place */
 }
 
+/* kratos: what is queued after the wait has begun is never run. */
 static void what_a_member_queued_runs_after_it(void)
 {
     atomic_int ran = 0;
@@ -414,6 +416,7 @@ static void a_waiting_go_is_woken_by_close(void)
         end_group_under_waiting_callers(CLOSE, i);
 }
 
+/* ESG-8, go-pkgz/syncs#9: deadlock. */
 static void a_waiting_go_is_woken_by_the_first_error(void)
 {
     for (int i = 0; i < kt_count(100); i++)

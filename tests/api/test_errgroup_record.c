@@ -270,6 +270,7 @@ static int fail_at_once(void *arg)
     return knit_error(*(int *)arg, "code %d", *(int *)arg);
 }
 
+/* go-pkgz/syncs#14: a data race. */
 static void many_fail_at_once_and_the_first_record_is_the_result(void)
 {
     for (int round = 0; round < kt_count(100); round++) {

@@ -1,4 +1,6 @@
-/* Six things Go's errgroup (golang.org/x/sync) does to its users, and what Knit does instead. Each
+/* Pitfalls 8 to 12, 18 and 20 of docs/pitfalls.md, and 13 in part.
+ *
+ * Six things Go's errgroup (golang.org/x/sync) does to its users, and what Knit does instead. Each
  * test begins with the Go behaviour, as it was reproduced. */
 #include "knittest.h"
 

@@ -95,6 +95,7 @@ static void sem2_releasing_more_than_taken_is_refused(void)
     CHECK_INT(knit_semaphore_release(&s.s, 1), 0);
 }
 
+/* x/sync: a negative weight makes room. */
 static void negative_weights_and_null_are_errors(void)
 {
     shared s = {0};
