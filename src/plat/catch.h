@@ -9,6 +9,10 @@
  * pc, sp and fp are all there is to store. A context is good only while its call has not returned:
  * afterwards the compiler uses the stack slots for other things.
  *
+ * x86-64 has a red zone: a function that calls nothing, as the compiler sees it, may keep its
+ * variables below the stack pointer, where this call would write. No clobber tells it so before
+ * gcc 15; the library is compiled with -mno-red-zone.
+ *
  * ThreadSanitizer keeps a stack of calls of its own and follows no jump but longjmp. */
 #ifndef KNIT_PLAT_CATCH_H
 #define KNIT_PLAT_CATCH_H
