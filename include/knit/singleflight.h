@@ -34,13 +34,16 @@ typedef struct knit_singleflight_result {
  *   - a follower whose context ends leaves; the leader goes on;
  *   - a leader that fails with -ECANCELED or -ETIMEDOUT because its own context has ended is no
  *     answer for those whose contexts live: one of them leads next, with its own fn.
- * Any other failure is everybody's result. fn must return.
+ * Any other failure is everybody's result. If fn ends its task instead of returning, that is one, too:
+ * the followers get the error -EOWNERDEAD after a knit_task_exit, KNIT_PANICKED after a knit_panic
+ * that the leader's group contains.
  *
  * Parks:    while another call for the key is on its way.
  * Cancel:   a follower: -ECANCELED (-ETIMEDOUT for a deadline) when its ambient context ends first,
  *           and at once when it has ended already. The leader: only fn decides.
- * Errors:   what fn returned; -EDEADLK called for a key by the fn of that key; -EINVAL (sf, key or fn
- *           NULL); -ECANCELED; -ETIMEDOUT; -ENOMEM. *ret_result (may be NULL) is written when there
+ * Errors:   what fn returned; -EDEADLK called for a key by the fn of that key; -EOWNERDEAD and
+ *           KNIT_PANICKED, see above; -EINVAL (sf, key or fn NULL); -ECANCELED; -ETIMEDOUT; -ENOMEM.
+ *           *ret_result (may be NULL) is written when there
  *           was a result, also a failed one: not when the wait failed.
  * Pointers: key borrowed (copied); fn, arg borrowed; the value belongs to all callers together: hand
  *           out something counted, or something that stays.
@@ -52,7 +55,7 @@ KNIT_API int knit_singleflight_do(knit_singleflight *sf, const char *key, knit_v
  * knit_singleflight_result each, which may be left unread; the channel is not closed.
  *
  * Where no call is on its way, fn runs as a task of the group g, and callers of do may follow it. A
- * failure of fn is a result, not a failure of g.
+ * failure of fn is a result, not a failure of g; a panic or an exit of fn is both.
  * When g is cancelled before the task has begun, or fn fails because of that cancel, do followers
  * choose a new leader as above, and the channels get the error.
  *

@@ -135,26 +135,30 @@ typedef struct knit_once {
 /* Computes a value: 0 and *ret_value, or anything else for failure. */
 typedef int knit_value_fn(void *arg, void **ret_value);
 
-/* Call fn(arg) if this is the first call for o; otherwise wait until that first call has returned.
+/* Call fn(arg) if this is the first call for o; otherwise wait until that first call has ended.
  * Everybody gets what it returned, failure included: a failed function is not called again, and a
  * later call with another function does not run that one.
  *
  * knit_once_value also hands everybody the value; *ret_value is set only where the result is 0 (NULL
  * after a knit_once_do on the same o).
  *
- * fn runs in the first caller, under its context, without any lock held. It must return.
+ * fn runs in the first caller, under its context, without any lock held. If it ends its task instead
+ * of returning, it has been called all the same: everybody else gets -EOWNERDEAD after a
+ * knit_task_exit, KNIT_PANICKED after a knit_panic that the task's group contains.
  *
  * Parks:    while another call runs its fn.
  * Cancel:   one that waits: -ECANCELED (-ETIMEDOUT for a deadline) when its ambient context ends
  *           first; fn goes on. The first caller, and one that comes after the end: not affected.
- * Errors:   what fn returned; -EDEADLK called by fn itself, for the same o; -EINVAL (o or fn NULL;
- *           o is not used up); -ECANCELED, -ETIMEDOUT, -ENOMEM (a wait that cannot be stored).
+ * Errors:   what fn returned; -EDEADLK called by fn itself, for the same o; -EOWNERDEAD and
+ *           KNIT_PANICKED, see above; -EINVAL (o or fn NULL; o is not used up); -ECANCELED,
+ *           -ETIMEDOUT; -ENOMEM (a wait or, in a task, a first call that cannot be stored; o is not
+ *           used up).
  * Pointers: borrowed; the value is what fn made, owned as fn says.
  * Threads:  any task, any thread. */
 KNIT_API int knit_once_do(knit_once *o, knit_fn *fn, void *arg);
 KNIT_API int knit_once_value(knit_once *o, knit_value_fn *fn, void *arg, void **ret_value);
 
-/* 1 when the function of o has returned, else 0 (also for NULL).
+/* 1 when the function of o has ended, else 0 (also for NULL).
  *
  * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
 KNIT_API int knit_once_done(const knit_once *o);

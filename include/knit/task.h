@@ -81,8 +81,8 @@ KNIT_API int knit_defer(knit_defer_fn *fn, void *arg);
  * (KNIT_SCOPE), a lock that is held stays locked, memory stays allocated. So before it is called,
  * or in a deferred call, groups in those frames must have been closed.
  * Not allowed in functions that something else calls in the middle of its work: those of
- * knit_ctx_after, of once and singleflight (their other callers would wait for ever), comparison
- * functions of qsort and the like.
+ * knit_ctx_after, comparison functions of qsort and the like. Those of once and singleflight may
+ * exit: who waits for them gets an error.
  *
  * Parks:    as the deferred calls do.
  * Cancel:   not affected.

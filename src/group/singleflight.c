@@ -14,7 +14,11 @@
  * RUNNING already. A task that begins all the same must not touch the dead call: it carries the
  * call's number, and looks for it in the list of the queued.
  *
+ * An fn that ends its task instead of returning (knit_task_exit, a contained knit_panic) is done all
+ * the same: a guard (sync/life.h) ends the call with an error for all who follow.
+ *
  * Lock: sf->lock, rank channel. */
+#include "../sync/life.h"
 #include "../sync/waitq.h"
 
 #include <errno.h>
@@ -48,6 +52,7 @@ struct call {
     struct knit__waitq followers;
     struct subscriber *subscribers;
     knit_ctx_after_handle group_end; /* do_chan */
+    struct knit__defer guard;        /* of the leader's run, while it calls fn */
     char key[];
 };
 
@@ -211,13 +216,26 @@ static void finish(struct call *c, int error, void *value, bool canceled,
         *ret_result = result;
 }
 
-/* Run fn here; the call is RUNNING and the reference the caller's. */
-static int lead(struct call *c, knit_singleflight_result *ret_result)
+/* fn has ended its task: that is no result, but no reason to run another one's fn. */
+static void left(void *arg)
+{
+    finish(arg, knit__life_exit_error(knit__task_self()), NULL, false, NULL);
+}
+
+static int guard(struct call *c, struct knit__task *t)
+{
+    c->guard = (struct knit__defer){.fn = left, .arg = c};
+    return knit__life_guard(t, &c->guard);
+}
+
+/* Run fn here, guarded; the call is RUNNING and the reference the caller's. */
+static int lead(struct call *c, struct knit__task *t, knit_singleflight_result *ret_result)
 {
     void *value = NULL;
     int error = c->fn(c->arg, &value);
     bool canceled = (error == -ECANCELED || error == -ETIMEDOUT) && knit_canceled();
 
+    knit__life_unguard(t, &c->guard);
     finish(c, error, value, canceled, ret_result);
     return error;
 }
@@ -276,6 +294,19 @@ static int join(struct call *c, struct knit__task *t, knit_singleflight_result *
     return r;
 }
 
+/* A call for the caller to lead, guarded: 0, or -ENOMEM. */
+static int prepare_to_lead(struct call *fresh, struct knit__task *t, struct call **ret_call)
+{
+    if (!fresh)
+        return -ENOMEM;
+    if (guard(fresh, t) < 0) {
+        free(fresh);
+        return -ENOMEM;
+    }
+    *ret_call = fresh;
+    return 0;
+}
+
 int knit_singleflight_do(knit_singleflight *sf, const char *key, knit_value_fn *fn, void *arg,
                          knit_singleflight_result *ret_result)
 {
@@ -303,14 +334,15 @@ int knit_singleflight_do(knit_singleflight *sf, const char *key, knit_value_fn *
             mine->state = RUNNING;
             mine->runner = t;
             knit__unlock(&f->lock);
-            return lead(mine, ret_result);
+            return lead(mine, t, ret_result);
         } else {
             knit__unlock(&f->lock);
-            mine = call_new(f, key, hash, fn, arg);
-            again = mine != NULL;
-            r = -ENOMEM;
+            r = prepare_to_lead(call_new(f, key, hash, fn, arg), t, &mine);
+            again = r == 0;
         }
     } while (again);
+    if (mine)
+        knit__life_unguard(t, &mine->guard);
     free(mine);
     return r;
 }
@@ -354,6 +386,7 @@ static void unwatch(struct call *c)
 static int lead_queued(void *arg)
 {
     struct ticket *ticket = arg;
+    struct knit__task *t = knit__task_self();
     struct flight *f = ticket->flight;
     struct call *c;
 
@@ -369,7 +402,10 @@ static int lead_queued(void *arg)
     if (!c)
         return 0;
     unwatch(c);
-    (void)lead(c, NULL);
+    if (guard(c, t) < 0)
+        finish(c, -ENOMEM, NULL, false, NULL);
+    else
+        (void)lead(c, t, NULL);
     return 0;
 }
 
@@ -417,7 +453,8 @@ static int join_or_queue(struct flight *f, struct call *mine, struct subscriber 
         knit__unlock(&f->lock);
         return 0;
     }
-    atomic_store_explicit(&mine->refs, 3, memory_order_relaxed); /* the leader's, the watch's, start's */
+    atomic_store_explicit(&mine->refs, 3,
+                          memory_order_relaxed); /* the leader's, the watch's, start's */
     map(f, mine);
     enqueue(f, mine);
     subscribe(mine, s, ch);

@@ -23,7 +23,7 @@ struct life {
     uint32_t pins;              /* knit_task_pin without unpin */
     bool finishing;             /* deferred calls are being made, caught one by one */
     bool exited;                /* the one that was just made, by an exit */
-    int result;                 /* of that exit */
+    int result;                 /* of the last exit */
     void *entered;              /* the scope to leave down to then */
 };
 
@@ -52,9 +52,9 @@ static struct knit__run *task_run(void)
 
 /* ---- deferred calls ---- */
 
-int knit__defer_push(struct knit__task *t, struct knit__defer *d)
+static int defer_push(struct knit__run *run, struct knit__defer *d)
 {
-    struct life *life = life_of(t->run);
+    struct life *life = life_of(run);
 
     if (!life)
         return -ENOMEM;
@@ -76,10 +76,51 @@ int knit_defer(knit_defer_fn *fn, void *arg)
     if (!d)
         return -ENOMEM;
     *d = (struct knit__defer){.fn = fn, .arg = arg, .on_heap = true};
-    if (knit__defer_push(knit__task_self(), d) == 0)
+    if (defer_push(run, d) == 0)
         return 0;
     free(d);
     return -ENOMEM;
+}
+
+int knit__life_guard(struct knit__task *t, struct knit__defer *d)
+{
+    d->on_heap = false;
+    return t->run->rec.group ? defer_push(t->run, d) : 0;
+}
+
+void knit__life_unguard(struct knit__task *t, struct knit__defer *d)
+{
+    struct life *life = life_if_any(t->run);
+    struct knit__defer **at = life ? &life->defers : NULL;
+
+    while (at && *at && *at != d) /* the guarded code may have deferred calls */
+        at = &(*at)->next;
+    if (at && *at)
+        *at = d->next;
+}
+
+int knit__life_exit_error(const struct knit__task *t)
+{
+    const struct life *life = life_if_any(t->run);
+
+    return life && life->result == KNIT_PANICKED ? KNIT_PANICKED : -EOWNERDEAD;
+}
+
+/* Make the guards: their frames are about to be left. Those of frames that stay are made early. */
+static void make_guards(struct life *life)
+{
+    struct knit__defer **at = &life->defers;
+
+    while (*at) {
+        struct knit__defer *d = *at;
+
+        if (d->on_heap) {
+            at = &d->next;
+            continue;
+        }
+        *at = d->next;
+        d->fn(d->arg);
+    }
 }
 
 static int call_deferred(void *defer)
@@ -243,9 +284,11 @@ void knit__life_exit(struct knit__task *t, int r)
     struct life *life = life_if_any(run);
 
     knit__leave_blocking(t, run);
+    if (life)
+        life->result = r;
     if (life && life->finishing) {
         life->exited = true;
-        life->result = r;
+        make_guards(life);
         knit__ctx_leave_down_to(t, life->entered);
         knit__throw(&run->caught, 0);
     }

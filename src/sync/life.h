@@ -14,13 +14,17 @@
  * knit__call_caught (plat/catch.h), and the exit goes there.
  *
  * A deferred call is itself caught, whatever it belongs to: an exit in it ends that call alone, and
- * its result becomes the task's. Catching reuses run->caught, so finish puts the outer one back. */
+ * its result becomes the task's. Catching reuses run->caught, so finish puts the outer one back.
+ *
+ * A guard is a deferred call in the frame it guards (once, singleflight: others wait for the call in
+ * that frame). An exit makes it while the frame still stands: as one of the deferred calls, or, where
+ * a deferred call exits, before the jump. */
 #ifndef KNIT_SYNC_LIFE_H
 #define KNIT_SYNC_LIFE_H
 
 #include "../sched/task.h"
 
-/* A deferred call; on the heap (freed before it is made). */
+/* A deferred call; on the heap it is freed before it is made. */
 struct knit__defer {
     struct knit__defer *next;
     void (*fn)(void *arg);
@@ -28,8 +32,13 @@ struct knit__defer {
     bool on_heap;
 };
 
-/* Without memory for a run's first one: -ENOMEM. */
-int knit__defer_push(struct knit__task *t, struct knit__defer *d);
+/* d (fn and arg set) guards a call of the program's code that may exit: it is made when the run of
+ * t, the caller, exits before unguard; it must not park or exit. Not on the heap; it lives until one
+ * of both. A plain thread exits nowhere: nothing is done. -ENOMEM. */
+int knit__life_guard(struct knit__task *t, struct knit__defer *d);
+void knit__life_unguard(struct knit__task *t, struct knit__defer *d);
+/* In such a call, what those get who waited for the code that exited. */
+int knit__life_exit_error(const struct knit__task *t);
 
 /* Upcall of the scheduler, and first half of an exit. */
 int knit__life_finish(struct knit__run *run, int r);

@@ -6,7 +6,11 @@
  * in the fast path must not; a once is in static or long-lived storage, and the header forbids it to
  * go away while a call is in it, the first one included.
  *
+ * A function that does not return but ends its task (knit_task_exit, knit_panic) is done all the
+ * same: a guard (life.h) gives those who wait an error for its result.
+ *
  * Lock rank: channel. */
+#include "life.h"
 #include "waitq.h"
 
 #include <errno.h>
@@ -33,14 +37,13 @@ struct call {
     void *arg;
 };
 
-/* This is the first call: run the function and let the others go. */
-static void run(struct once *o, const struct call *call)
+/* The function has ended: let the others go. */
+static void finish(struct once *o, int result, void *value)
 {
     struct knit__batch batch = {0};
-    void *value = NULL;
 
-    o->result = call->fn ? call->fn(call->arg) : call->value_fn(call->arg, &value);
-    o->value = o->result == 0 ? value : NULL;
+    o->result = result;
+    o->value = result == 0 ? value : NULL;
     knit__lock(&o->lock);
     o->runner = NULL;
     /* pairs with the acquire in once_do and knit_once_done */
@@ -48,6 +51,49 @@ static void run(struct once *o, const struct call *call)
     knit__waitq_wake_all(&o->queue, WOKE_DONE, &batch);
     knit__unlock(&o->lock);
     knit__waitq_ready(&batch);
+}
+
+/* It has ended its task instead of returning. */
+static void left(void *arg)
+{
+    finish(arg, knit__life_exit_error(knit__task_self()), NULL);
+}
+
+static bool claim(struct once *o, const struct knit__task *t)
+{
+    bool first;
+
+    knit__lock(&o->lock);
+    first = atomic_load_explicit(&o->state, memory_order_relaxed) == NEW;
+    if (first) {
+        atomic_store_explicit(&o->state, RUNNING, memory_order_relaxed);
+        o->runner = t;
+    }
+    knit__unlock(&o->lock);
+    return first;
+}
+
+/* Run the function if this is the first call: 1. 0: it is not. The guard comes first: then nothing
+ * is used up when there is no memory for it. */
+static int run_if_first(struct once *o, const struct call *call, struct knit__task *t)
+{
+    struct knit__defer guard = {.fn = left, .arg = o};
+    void *value = NULL;
+    int r;
+
+    if (atomic_load_explicit(&o->state, memory_order_relaxed) != NEW)
+        return 0;
+    r = knit__life_guard(t, &guard);
+    if (r < 0)
+        return r;
+    if (!claim(o, t)) {
+        knit__life_unguard(t, &guard);
+        return 0;
+    }
+    r = call->fn ? call->fn(call->arg) : call->value_fn(call->arg, &value);
+    knit__life_unguard(t, &guard);
+    finish(o, r, value);
+    return 1;
 }
 
 /* The lock is held and released. */
@@ -75,15 +121,11 @@ static KNIT__NOINLINE int do_slow(struct once *o, const struct call *call)
 
     if (!t)
         return -ENOMEM;
+    r = run_if_first(o, call, t);
+    if (r != 0)
+        return r < 0 ? r : 0;
     knit__lock(&o->lock);
     state = atomic_load_explicit(&o->state, memory_order_relaxed);
-    if (state == NEW) {
-        atomic_store_explicit(&o->state, RUNNING, memory_order_relaxed);
-        o->runner = t;
-        knit__unlock(&o->lock);
-        run(o, call);
-        return 0;
-    }
     if (state == RUNNING && o->runner != t) {
         knit__unlock(&o->lock);
         r = knit__wait_begin(t);

@@ -3,6 +3,7 @@
 #include "knittest.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static int panic_in_task(void *arg)
@@ -90,10 +91,79 @@ static void a_thread_that_waits_for_a_panic_stops_the_process(void)
     CHECK_HAS(text, "panic in thread: shard 7 is gone");
 }
 
+/* ---- in the function of a singleflight --------------------------------------------------------- */
+
+static int fetch_and_panic(void *arg, void **ret_value)
+{
+    (void)arg;
+    *ret_value = NULL;
+    knit_panic("Panicking in DoChan");
+}
+
+static int panic_in_do_chan(void *arg)
+{
+    static knit_singleflight sf;
+    knit_errgroup g = {0};
+    knit_chan *ch;
+    (void)arg;
+    (void)knit_singleflight_do_chan(&sf, &g, "key", fetch_and_panic, NULL, &ch);
+    (void)knit_errgroup_wait(&g);
+    return 0;
+}
+
+static void sf9_a_panic_in_do_chan_stops_the_process(void)
+{
+    char text[4096];
+    expect_stop(panic_in_do_chan, text, sizeof text);
+    CHECK_HAS(text, "Panicking in DoChan");
+}
+
+static knit_singleflight joined;
+
+static int not_fetched(void *arg, void **ret_value)
+{
+    (void)arg;
+    *ret_value = NULL;
+    _Exit(3);
+}
+
+/* Joined by a channel before it panics; golang/go#33519: that must not be lost. */
+static int join_and_panic(void *arg, void **ret_value)
+{
+    knit_chan *ch;
+    *ret_value = NULL;
+    if (knit_singleflight_do_chan(&joined, arg, "key", not_fetched, NULL, &ch) < 0)
+        _Exit(4);
+    knit_panic("Panicking in Do");
+}
+
+static int lead_do(void *arg)
+{
+    return knit_singleflight_do(&joined, "key", join_and_panic, arg, NULL);
+}
+
+static int panic_in_do_joined(void *arg)
+{
+    knit_errgroup g = {0}, other = {0};
+    (void)arg;
+    (void)knit_errgroup_go(&g, lead_do, &other);
+    (void)knit_errgroup_wait(&g);
+    return 0;
+}
+
+static void sf10_a_panic_in_do_that_a_channel_joined_stops_the_process(void)
+{
+    char text[4096];
+    expect_stop(panic_in_do_joined, text, sizeof text);
+    CHECK_HAS(text, "Panicking in Do");
+}
+
 static const knittest tests[] = {
     COLD(by_default_the_process_stops_with_a_line),
     COLD(on_a_thread_the_process_stops),
     COLD(a_thread_that_waits_for_a_panic_stops_the_process),
+    COLD(sf9_a_panic_in_do_chan_stops_the_process),
+    COLD(sf10_a_panic_in_do_that_a_channel_joined_stops_the_process),
 };
 
 KNITTEST_MAIN(tests)

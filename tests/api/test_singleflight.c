@@ -1,6 +1,5 @@
-/* Singleflight, tasks and plain threads mixed. SF-n: golang.org/x/sync's singleflight tests. Panics
- * (SF-1, SF-7, SF-9, SF-10) are failures here; SF-8 (the function ends its goroutine) comes with
- * task_exit. */
+/* Singleflight, tasks and plain threads mixed. SF-n: golang.org/x/sync's singleflight tests. A panic
+ * that nobody contains (SF-9, SF-10) is in test_panic_stop.c. */
 #include "crowd.h"
 
 #include <stdatomic.h>
@@ -371,6 +370,121 @@ static void keys_do_not_meet(void)
     crowd_join(&c);
 }
 
+/* ---- a function that does not return ----------------------------------------------------------- */
+
+typedef struct leaving {
+    shared s; /* first */
+    bool panics;
+    int expected;
+} leaving;
+
+static int leave_at_gate(void *arg, void **ret_value)
+{
+    leaving *l = arg;
+    *ret_value = bar;
+    atomic_fetch_add(&l->s.calls, 1);
+    CHECK_INT(kt_gate_wait(l->s.gate), 0);
+    if (l->panics)
+        knit_panic("key %s", "gone");
+    return knit_task_exit(7);
+}
+
+static int leave_in_do(void *arg)
+{
+    leaving *l = arg;
+    (void)knit_singleflight_do(&l->s.sf, "key", leave_at_gate, l, NULL);
+    CHECK_INT(1, 0); /* it has returned */
+    return 0;
+}
+
+/* Once it is counted it may still come too late, but not before the gate is opened by the last. */
+static int follow_in_do(void *arg)
+{
+    leaving *l = arg;
+    knit_singleflight_result result = {.value = bar};
+    atomic_fetch_add(&l->s.callers, 1);
+    CHECK_INT(knit_singleflight_do(&l->s.sf, "key", get_bar, &l->s, &result),
+              result.shared ? l->expected : 0);
+    CHECK(result.value == (result.shared ? NULL : bar));
+    CHECK_INT(result.error, result.shared ? l->expected : 0);
+    atomic_fetch_add(&l->s.shared_results, result.shared);
+    return 0;
+}
+
+static void contain_panics(knit_errgroup *g)
+{
+    CHECK_INT(knit_errgroup_init(g, &(knit_errgroup_options){.flags = KNIT_ERRGROUP_PANIC_ERROR}),
+              0);
+}
+
+/* The channel has followed for sure; the callers of do, where they came in time. */
+static void leave_and_release(leaving *l, knit_errgroup *leader)
+{
+    crowd c = {0};
+    knit_errgroup unused = {0};
+    knit_chan *ch = NULL;
+    knit_singleflight_result result = {.value = bar};
+    kt_until(atomic_load(&l->s.calls) == 1);
+    CHECK_INT(knit_singleflight_do_chan(&l->s.sf, &unused, "key", get_bar, &l->s, &ch), 0);
+    for (int k = 0; k < 5; k++)
+        crowd_go(&c, follow_in_do, l);
+    kt_until(atomic_load(&l->s.callers) == 5);
+    kt_gate_open(l->s.gate);
+    CHECK_INT(knit_errgroup_wait(leader), l->panics ? KNIT_PANICKED : 7);
+    CHECK_INT(knit_chan_recv(ch, &result), 0);
+    CHECK_INT(result.error, l->expected);
+    CHECK(result.value == NULL);
+    crowd_join(&c);
+    knit_chan_unref(ch);
+    CHECK_INT(knit_singleflight_do(&l->s.sf, "key", get_bar, &l->s, &result), 0); /* anew */
+    CHECK(result.value == bar && !result.shared);
+}
+
+static void leader_of_do_leaves(bool panics)
+{
+    leaving l = {.panics = panics, .expected = panics ? KNIT_PANICKED : -EOWNERDEAD};
+    knit_errgroup g;
+    contain_panics(&g);
+    l.s.gate = kt_gate_new();
+    CHECK_INT(knit_errgroup_go(&g, leave_in_do, &l), 0);
+    leave_and_release(&l, &g);
+    kt_gate_free(l.s.gate);
+}
+
+/* The leader's own channel gets the error, too. */
+static void leader_of_do_chan_leaves(bool panics)
+{
+    leaving l = {.panics = panics, .expected = panics ? KNIT_PANICKED : -EOWNERDEAD};
+    knit_errgroup g;
+    knit_chan *ch = NULL;
+    knit_singleflight_result result = {0};
+    contain_panics(&g);
+    l.s.gate = kt_gate_new();
+    CHECK_INT(knit_singleflight_do_chan(&l.s.sf, &g, "key", leave_at_gate, &l, &ch), 0);
+    leave_and_release(&l, &g);
+    CHECK_INT(knit_chan_recv(ch, &result), 0);
+    CHECK_INT(result.error, l.expected);
+    CHECK(result.shared && !result.value);
+    knit_chan_unref(ch);
+    kt_gate_free(l.s.gate);
+}
+
+static void sf8_an_exit_of_the_leader_releases_all(void)
+{
+    for (int i = kt_count(20); i > 0; i--) {
+        leader_of_do_leaves(false);
+        leader_of_do_chan_leaves(false);
+    }
+}
+
+static void sf1_sf7_a_panic_of_the_leader_releases_all(void)
+{
+    for (int i = kt_count(20); i > 0; i--) {
+        leader_of_do_leaves(true);
+        leader_of_do_chan_leaves(true);
+    }
+}
+
 static const knittest tests[] = {
     BOTH(sf2_do_gives_the_value),
     BOTH(sf3_do_gives_the_error),
@@ -385,6 +499,8 @@ static const knittest tests[] = {
     BOTH(a_leader_that_never_ran_releases_all),
     BOTH(misuse_is_an_error),
     BOTH(keys_do_not_meet),
+    BOTH(sf8_an_exit_of_the_leader_releases_all),
+    BOTH(sf1_sf7_a_panic_of_the_leader_releases_all),
 };
 
 KNITTEST_MAIN(tests)
