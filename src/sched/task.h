@@ -94,6 +94,7 @@ struct knit__task {
     struct knit__run *blocking; /* the outermost run in a blocking region; handoff.h */
     uint32_t blocking_depth;    /* knit_blocking_enter without leave */
     uint32_t pins;              /* runs on it that are pinned */
+    uint32_t ran;               /* ended runs of its loop that are not in a counter yet */
     struct knit__worker *home;  /* with pins: where it runs */
 };
 

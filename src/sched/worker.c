@@ -195,7 +195,8 @@ void knit__run_exit(struct knit__task *t, int r)
     t->run = NULL;
     count_end(s, (run->rec.flags & KNIT__RUN_PROMPT) != 0);
     w = knit__worker_self();
-    bump(&w->tasks_run, 1); /* of a burst, those before are lost to this counter */
+    bump(&w->tasks_run, t->ran + 1);
+    t->ran = 0;
     fresh = (struct knit__task *)knit__stack_take(&w->stacks);
     fresh->run = NULL;
     knit__fiber_prepare(&fresh->fiber);
@@ -328,18 +329,20 @@ static KNIT__COLD void step_aside(struct knit__worker *w)
 static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task *self)
 {
     int fail = ensure_spare_stack(w);
-    uint32_t n = 0, burst = w->burst != 0 ? w->burst : READY_EVERY;
+    uint32_t n, burst = w->burst != 0 ? w->burst : READY_EVERY;
     const struct knit__rec *rec;
 
     w->burst = 0;
 
-    while (n < burst && (rec = knit__ring_pop(&w->ring)) != NULL) {
+    for (; burst > 0 && (rec = knit__ring_pop(&w->ring)) != NULL; burst--) {
         run_from_loop(w, self, rec, fail);
-        n++;
+        self->ran++; /* not in this frame: a run may leave the stack for good */
         w = knit__worker_self();
         if (KNIT__UNLIKELY(fail != 0))
             break; /* the next one gets another try */
     }
+    n = self->ran;
+    self->ran = 0;
     bump(&w->tasks_run, n);
     return n;
 }

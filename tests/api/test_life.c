@@ -470,6 +470,34 @@ static void a_key_is_needed(void)
     CHECK(knit_task_local_get(NULL) == NULL);
 }
 
+/* ---- counted ----------------------------------------------------------------------------------- */
+
+static int exit_or_return(void *arg)
+{
+    atomic_int *n = arg;
+    return atomic_fetch_add(n, 1) % 3 == 0 ? knit_task_exit(0) : 0;
+}
+
+static uint64_t tasks_run(void)
+{
+    knit_runtime_counts counts;
+    CHECK_INT(knit_runtime_stats(&counts), 0);
+    return counts.tasks_run;
+}
+
+/* Also those that ran on the same stack before. The count comes a little later than the end. */
+static void tasks_that_exit_are_counted_with_the_others(void)
+{
+    atomic_int n = 0;
+    knit_errgroup g = {0};
+    uint64_t before = tasks_run();
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(knit_errgroup_go(&g, exit_or_return, &n), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    kt_until(tasks_run() - before >= 1000);
+    CHECK_INT(tasks_run() - before, 1000);
+}
+
 static const knittest tests[] = {
     BOTH(deferred_calls_are_made_newest_first),
     BOTH(deferred_calls_are_made_when_the_task_fails),
@@ -490,6 +518,7 @@ static const knittest tests[] = {
     BOTH(values_are_destroyed_after_the_deferred_calls),
     BOTH(a_thread_has_values_until_it_ends),
     BOTH(a_key_is_needed),
+    THREAD(tasks_that_exit_are_counted_with_the_others),
 };
 
 KNITTEST_MAIN(tests)
