@@ -52,7 +52,8 @@ enum { DEFAULT_SPARES = 256 };
 static struct {
     pthread_mutex_t lock; /* a pthread mutex: fork handlers may take it */
     _Atomic bool started;
-    bool hooks; /* atexit and fork handlers are there */
+    bool hooks;   /* atexit and fork handlers are there */
+    size_t stack; /* what the program asked for; 0: nothing */
 } runtime = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A simulated thread must not sleep in the kernel: who comes next would not be the seed's choice. */
@@ -108,14 +109,11 @@ static size_t stack_wanted(void)
 {
     const char *value = getenv("KNIT_STACK");
     size_t size = MIN_STACK;
+    const size_t normal = knit__stack_class_size(
+        knit__stack_class_wanted(runtime.stack ? runtime.stack : DEFAULT_STACK));
     unsigned long long n;
     char *end;
 
-#if defined(KNIT__ASAN) || defined(KNIT__TSAN)
-    const size_t normal = 4 * DEFAULT_STACK; /* their frames are several times larger */
-#else
-    const size_t normal = DEFAULT_STACK;
-#endif
     if (!value || !*value)
         return normal;
     errno = 0;
@@ -217,6 +215,21 @@ int knit__runtime_start(void)
     lock_runtime();
     if (!atomic_load_explicit(&runtime.started, memory_order_relaxed))
         r = start_locked();
+    pthread_mutex_unlock(&runtime.lock);
+    return r;
+}
+
+int knit_stack_set_size(size_t size)
+{
+    int r = 0;
+
+    if (knit__stack_class_wanted(size) == 0)
+        return -EINVAL;
+    lock_runtime();
+    if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
+        r = -EBUSY;
+    else
+        runtime.stack = size;
     pthread_mutex_unlock(&runtime.lock);
     return r;
 }

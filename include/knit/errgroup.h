@@ -44,16 +44,20 @@ typedef struct knit_errgroup_options {
                               NULL: the ambient context of the first to use the group */
     knit_duration timeout; /* > 0: the group's context ends with -ETIMEDOUT so long after init */
     unsigned keep_errors;  /* how many error records are kept; 0: 16 */
+    size_t stack;          /* bytes of a task's stack, as in KNIT_STACK (knit/runtime.h); the usual
+                              size if that is larger; 0: the usual size */
 } knit_errgroup_options;
 
 /* Prepare a group. Options NULL: cancel on the first error, no limit, no timeout. The group makes a
  * context of its own (at its first use), a child of options->ctx or of the ambient one; it is
  * cancelled by the first error with that error as its cause, by knit_errgroup_cancel and by
  * knit_errgroup_close; a normal end does not cancel it.
+ * With options->stack each task has a stack of that size to itself: it is not run on top of one that
+ * waits. Only such groups pay for it. Without memory for one its task fails with -ENOMEM.
  *
  * Parks:    no.
  * Cancel:   not affected.
- * Errors:   -EINVAL (g NULL, an unknown flag, timeout < 0).
+ * Errors:   -EINVAL (g NULL, an unknown flag, timeout < 0, stack > 64 MiB).
  * Pointers: g kept until wait or close returned; options borrowed, see its fields.
  * Threads:  any task, any thread. */
 KNIT_API int knit_errgroup_init(knit_errgroup *g, const knit_errgroup_options *options);

@@ -7,8 +7,9 @@
  *   KNIT_SPARES=n    most spare threads (0..1024) that run tasks while others are in blocking calls
  *                    (knit/blocking.h); default 256, 0: blocking calls block a worker
  *   KNIT_STACK=size  stack of a task in bytes, with k or m (16k..64m, rounded up to a power of two);
- *                    default 64k. A task may count on half of it: a task that waits for its group
- *                    may run others of the group on top of its own stack
+ *                    default 64k, or what the program says (knit_stack_set_size). A task may count
+ *                    on half of it: a task that waits for its group may run others of the group on
+ *                    top of its own stack. A group may have larger ones (knit_errgroup_options)
  *   KNIT_GUARDS=n    debug: no more than n stacks get a guard page; default: as many as the kernel allows
  *   KNIT_MIGRATE=1   debug: every task that parked is resumed on another worker, if there is one
  *   KNIT_FENCE=1     debug: use fences where membarrier(2) would be used
@@ -43,6 +44,16 @@ extern "C" {
  *
  * Parks: no.  Cancel: not affected.  Errors: -ENOMEM.  Threads: any task, any thread. */
 KNIT_API int knit_workers(void);
+
+/* The usual size of a task's stack, as KNIT_STACK, which takes precedence: 16 KiB to 64 MiB, rounded
+ * up to a power of two. Call it before anything else of Knit is used. The size is for tasks that any
+ * thread may start in millions: where only some need more, give their group larger stacks.
+ *
+ * Parks:    no.
+ * Cancel:   not affected.
+ * Errors:   -EINVAL (size 0, or more than 64 MiB), -EBUSY (the runtime has started).
+ * Threads:  any thread. */
+KNIT_API int knit_stack_set_size(size_t size);
 
 typedef struct knit_runtime_counts {
     uint64_t tasks_run;      /* functions called by workers and helping waiters */

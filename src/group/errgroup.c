@@ -141,9 +141,11 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     static const knit_errgroup_options defaults;
     struct knit__group *g = knit__group_of(group);
     const knit_errgroup_options *o = options ? options : &defaults;
-    uint32_t flags = GROUP_INITED;
+    uint32_t stack = knit__stack_class_wanted(o->stack);
+    uint32_t flags = GROUP_INITED | stack << KNIT__SCOPE_STACK_SHIFT;
 
-    if (!g || o->timeout < 0 || (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0)
+    if (!g || o->timeout < 0 || (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0 ||
+        (o->stack > 0 && stack == 0))
         return -EINVAL;
     memset(group, 0, sizeof *group);
     if (o->flags & KNIT_ERRGROUP_KEEP_GOING)

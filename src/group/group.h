@@ -52,6 +52,8 @@ enum {
     GROUP_PANICKED = 1u << (KNIT__SCOPE_OWN_BIT + 13), /* a task did, and that was contained */
 };
 
+_Static_assert(GROUP_PANICKED < 1u << KNIT__SCOPE_STACK_SHIFT, "the bits above are the scheduler's");
+
 /* Values of scope.prepared: also tell a group from garbage. */
 enum { GROUP_NEW = 0, GROUP_PREPARED = 0x4b4e };
 

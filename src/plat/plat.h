@@ -114,6 +114,8 @@ size_t knit__page_size(void);
 /* Reserve zeroed memory, filled lazily, small pages. NULL: none. */
 void *knit__vm_map(size_t size);
 void knit__vm_unmap(void *base, size_t size);
+/* Give these pages' memory back; they are zero at the next use. False: they are as they were. */
+bool knit__vm_forget(void *base, size_t size);
 /* Make the first page of each of the count slots of `stride` bytes from base inaccessible. Returns
  * how many were made (guards beyond the kernel's limits are left out). */
 size_t knit__vm_guard(void *base, size_t stride, size_t count);

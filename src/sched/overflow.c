@@ -69,6 +69,7 @@ static void put_run(struct text *x, const struct knit__run *run)
 static void report(const struct knit__task *t)
 {
     const struct knit__run *run = t->run;
+    uint32_t cls = knit__stack_class_of(&t->stack);
     struct text x = {0};
     int shown = 0;
 
@@ -86,8 +87,9 @@ static void report(const struct knit__task *t)
     put(&x, "knit: the stack has ");
     put_number(&x, (uint64_t)(t->stack.hi - t->stack.lo));
     put(&x, " usable bytes of ");
-    put_number(&x, knit__stacks_slot_size());
-    put(&x, "; KNIT_STACK=size makes stacks larger\n");
+    put_number(&x, knit__stack_class_size(cls));
+    put(&x, cls == knit__stack_usual() ? "; KNIT_STACK=size makes stacks larger\n"
+                                       : "; its group asked for that size\n");
     if (x.at[x.used - 1] != '\n')
         x.at[x.used++] = '\n';
     knit__write_stderr(x.at, x.used);

@@ -87,6 +87,10 @@ void knit__after_switch(struct knit__worker *w)
     if (after == KNIT__AFTER_UNLOCK ? park_and_unlock(w, t)
                                     : after == KNIT__AFTER_COMMIT && commit(t))
         return; /* it may be running elsewhere already */
+    if (KNIT__UNLIKELY(after == KNIT__AFTER_GIVE)) {
+        knit__stack_give(&t->stack);
+        return;
+    }
     if (KNIT__UNLIKELY(knit__sched.migrate || t->apart))
         knit__ready(t);
     else

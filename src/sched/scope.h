@@ -53,7 +53,15 @@ enum {
     KNIT__SCOPE_FOLDED = 1u << 4,  /* SHARED, and left tells how many children there are */
     KNIT__SCOPE_ODD = 1u << 5,     /* the folded counters had an odd sum */
     KNIT__SCOPE_OWN_BIT = 8,       /* bits from here are the group floor's */
+    KNIT__SCOPE_STACK_SHIFT = 28,  /* from here on: the class of stack its children want, or 0 */
 };
+#define KNIT__SCOPE_STACK (~(uint32_t)0 << KNIT__SCOPE_STACK_SHIFT)
+
+/* The class of stack that children of a scope with these flags want; 0: the usual one will do. */
+static inline uint32_t knit__scope_stack(uint32_t flags)
+{
+    return flags >> KNIT__SCOPE_STACK_SHIFT;
+}
 
 struct knit__scope {
     /* the stack the scope lies on, while private: spawned << 32 | ended inline */
@@ -149,8 +157,8 @@ static inline bool knit__scope_try_plain(struct knit__scope *s, uint64_t plain)
     } else {
         (void)atomic_exchange_explicit(&s->plain, plain, memory_order_seq_cst);
     }
-    return KNIT__LIKELY((atomic_load_explicit(&s->flags, memory_order_seq_cst) &
-                         KNIT__SCOPE_SHARED) == 0);
+    return KNIT__LIKELY(
+        (atomic_load_explicit(&s->flags, memory_order_seq_cst) & KNIT__SCOPE_SHARED) == 0);
 }
 
 /* The same; false: the fold has missed it. */

@@ -9,6 +9,11 @@
  * it returns into the loop frame below it, which carries on as the loop of whatever worker resumed
  * it.
  *
+ * Children of a group that wants larger stacks are the exception (scope.h): the loop that finds one
+ * leaves its own stack for one of that size, which runs this child, never on top of another run, and
+ * is given back when the child has ended. So nobody else pays for large stacks, and a loop never
+ * keeps one.
+ *
  * So struct knit__task is a property of a *stack* (it lies at its top, memory that stays a task
  * structure for ever), and struct knit__run, on the stack itself, is one function being run. Runs
  * nest: a waiting task runs children of the group it waits for on top of itself.
@@ -37,9 +42,9 @@ struct knit__worker;
 /* One function being run. The second half is written at first need (knit__run_touch): most runs
  * have none. */
 struct knit__run {
-    struct knit__rec rec;     /* rec.group: its scope, NULL for a plain thread */
-    struct knit__cancel *ctx; /* ambient context now; NULL: background */
-    struct knit__run *up;     /* the run below on this stack */
+    struct knit__rec rec;      /* rec.group: its scope, NULL for a plain thread */
+    struct knit__cancel *ctx;  /* ambient context now; NULL: background */
+    struct knit__run *up;      /* the run below on this stack */
     struct knit__catch caught; /* valid with `up`: where knit_task_exit goes on */
     /* valid when TOUCHED */
     const char *name; /* set by the task itself, or NULL */
@@ -88,7 +93,7 @@ struct knit__task {
     int saved_errno;
     uint32_t last_worker; /* where it parked: debug migration */
     bool is_thread;
-    bool apart; /* a thread, or pinned: its waker does more than to queue it */
+    bool apart;      /* a thread, or pinned: its waker does more than to queue it */
     uint32_t random; /* order of a select's cases; 0: not seeded */
     /* the third line: rarely touched */
     struct knit__run *blocking; /* the outermost run in a blocking region; handoff.h */

@@ -54,6 +54,64 @@ static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run,
     knit__upcalls.ended(run, r, skipped);
 }
 
+static bool is_skipped(const struct knit__run *run)
+{
+    const struct knit__scope *s = run->rec.group;
+
+    return (atomic_load_explicit(&s->flags, memory_order_acquire) & KNIT__SCOPE_SKIP) != 0 ||
+           (run->ctx && atomic_load_explicit(&run->ctx->err, memory_order_relaxed) != 0);
+}
+
+static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *self,
+                                  struct knit__task *next);
+
+/* A run of the loop on t that is about to begin, on a stack of the class it wants: 0, it has it.
+ * -ENOMEM. Else this does not return: the run begins there, and the loop ends here. */
+static int move_to_larger(struct knit__task *t, const struct knit__run *run)
+{
+    const struct knit__scope *s = run->rec.group;
+    uint32_t cls = knit__scope_stack(atomic_load_explicit(&s->flags, memory_order_relaxed));
+    struct knit__worker *w = knit__worker_self();
+    struct knit__task *large;
+
+    if (cls <= knit__stack_class_of(&t->stack))
+        return 0;
+    large = (struct knit__task *)knit__stack_get(cls);
+    if (!large)
+        return -ENOMEM;
+    bump(&w->tasks_run, t->ran);
+    t->ran = 0;
+    t->run = NULL;
+    w->handed = run->rec;
+    w->start = KNIT__START_HANDED;
+    large->run = NULL;
+    knit__fiber_prepare(&large->fiber);
+    resume(w, t, large);
+    __builtin_unreachable();
+}
+
+static int call(struct knit__run *run, bool up)
+{
+    return up ? knit__call_caught(&run->caught, run->rec.fn, run->rec.arg)
+              : run->rec.fn(run->rec.arg);
+}
+
+/* A run that is perhaps not to be run, or not here. */
+static KNIT__NOINLINE bool run_closely(struct knit__task *t, struct knit__run *run, int fail,
+                                       bool up)
+{
+    bool skipped = is_skipped(run);
+    int r = fail;
+
+    if (!skipped && r == 0 && !up)
+        r = move_to_larger(t, run);
+    if (!skipped && r == 0)
+        r = call(run, up);
+    if (skipped || ((uint32_t)r | (run->rec.flags & ~KNIT__RUN_PROMPT)) != 0)
+        end_slow(t, run, r, skipped);
+    return (run->rec.flags & KNIT__RUN_PROMPT) != 0;
+}
+
 /* Run one function on top of t's stack. fail: do not, settle it with this error. up: there is a run
  * below, so that the stack must be unwound if this one exits. True: its end is to be counted at
  * once. */
@@ -63,8 +121,8 @@ static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
 {
     struct knit__run run;
     struct knit__scope *s = KNIT__LOAD(rec->group);
-    bool skipped, prompt = false;
-    int r = fail;
+    bool prompt = false;
+    int r;
 
     run.rec.fn = KNIT__LOAD(rec->fn);
     run.rec.arg = KNIT__LOAD(rec->arg);
@@ -74,16 +132,22 @@ static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
     run.rec.flags = KNIT__LOAD(rec->flags);
     run.up = t->run;
     run.ctx = s->cancel;
-    skipped = (atomic_load_explicit(&s->flags, memory_order_acquire) & KNIT__SCOPE_SKIP) != 0 ||
-              (run.ctx && atomic_load_explicit(&run.ctx->err, memory_order_relaxed) != 0);
     t->run = &run;
-    if (KNIT__LIKELY(!skipped && fail == 0))
-        r = up ? knit__call_caught(&run.caught, run.rec.fn, run.rec.arg) : run.rec.fn(run.rec.arg);
-    if (KNIT__UNLIKELY(skipped || ((uint32_t)r | run.rec.flags) != 0)) {
-        if (skipped || ((uint32_t)r | (run.rec.flags & ~KNIT__RUN_PROMPT)) != 0)
-            end_slow(t, &run, r, skipped);
+    if (KNIT__UNLIKELY(
+            fail != 0 ||
+            (atomic_load_explicit(&s->flags, memory_order_acquire) &
+             (KNIT__SCOPE_SKIP | KNIT__SCOPE_STACK)) != 0 ||
+            (run.ctx && atomic_load_explicit(&run.ctx->err, memory_order_relaxed) != 0))) {
+        prompt = run_closely(t, &run, fail, up);
+        goto ended;
+    }
+    r = up ? knit__call_caught(&run.caught, run.rec.fn, run.rec.arg) : run.rec.fn(run.rec.arg);
+    if (KNIT__UNLIKELY(((uint32_t)r | run.rec.flags) != 0)) {
+        if (((uint32_t)r | (run.rec.flags & ~KNIT__RUN_PROMPT)) != 0)
+            end_slow(t, &run, r, false);
         prompt = (run.rec.flags & KNIT__RUN_PROMPT) != 0;
     }
+ended:
     t->run = run.up;
     return prompt;
 }
@@ -181,11 +245,28 @@ static KNIT__NOINLINE void resume(struct knit__worker *w, struct knit__task *sel
     __builtin_unreachable();
 }
 
+/* Leave this stack for good, with whatever is on it, for a fresh loop on another one. */
+static KNIT__NORETURN void leave_for_loop(struct knit__worker *w, struct knit__task *self)
+{
+    struct knit__task *fresh = (struct knit__task *)knit__stack_take(&w->stacks);
+
+    fresh->run = NULL;
+    knit__fiber_prepare(&fresh->fiber);
+    if (knit__stack_class_of(&self->stack) == knit__stack_usual())
+        resume(w, self, fresh);
+    knit__flush_ended(w);
+    knit__overflow_check(self);
+    w->after = KNIT__AFTER_GIVE;
+    w->after_task = self;
+    w->task = fresh;
+    knit__fiber_switch(&self->fiber, &fresh->fiber, true);
+    __builtin_unreachable();
+}
+
 void knit__run_exit(struct knit__task *t, int r)
 {
     struct knit__run *run = t->run;
     struct knit__scope *s = run->rec.group;
-    struct knit__task *fresh;
     struct knit__worker *w;
 
     if (run->up)
@@ -197,11 +278,7 @@ void knit__run_exit(struct knit__task *t, int r)
     w = knit__worker_self();
     bump(&w->tasks_run, t->ran + 1);
     t->ran = 0;
-    fresh = (struct knit__task *)knit__stack_take(&w->stacks);
-    fresh->run = NULL;
-    knit__fiber_prepare(&fresh->fiber);
-    resume(w, t, fresh);
-    __builtin_unreachable();
+    leave_for_loop(w, t);
 }
 
 /* ---- finding ---- */
@@ -410,6 +487,17 @@ static void turn(struct knit__worker *w, struct knit__task *self)
     idle(w, false);
 }
 
+/* This stack is for one run. */
+static KNIT__NORETURN void run_handed(struct knit__worker *w, struct knit__task *self)
+{
+    struct knit__rec rec = w->handed;
+
+    run_from_loop(w, self, &rec, 0);
+    w = knit__worker_self();
+    bump(&w->tasks_run, 1);
+    leave_for_loop(w, self);
+}
+
 void knit__stack_main(void)
 {
     struct knit__worker *w = knit__worker_self();
@@ -418,8 +506,12 @@ void knit__stack_main(void)
     knit__fiber_entered(&self->fiber, w->native_entered ? NULL : &w->native);
     w->native_entered = true;
     knit__after_switch(w);
-    if (w->newborn) {
-        w->newborn = false;
+    if (KNIT__UNLIKELY(w->start != KNIT__START_LOOP)) {
+        bool handed = w->start == KNIT__START_HANDED;
+
+        w->start = KNIT__START_LOOP;
+        if (handed)
+            run_handed(w, self);
         idle(w, true);
     }
     for (;;)
@@ -468,7 +560,7 @@ void *knit__worker_thread(void *worker)
     knit__tls_set_worker(w);
     knit__fiber_adopt(&w->native);
     w->native_entered = false;
-    w->newborn = true;
+    w->start = KNIT__START_NEWBORN;
 
     first = (struct knit__task *)knit__stack_take(&w->stacks);
     first->run = NULL;

@@ -34,6 +34,14 @@ enum knit__after {
     KNIT__AFTER_COMMIT,
     KNIT__AFTER_READY,
     KNIT__AFTER_UNLOCK, /* it parks under a lock */
+    KNIT__AFTER_GIVE,   /* the stack, which is not of the usual size, to the depot */
+};
+
+/* How a fresh stack begins. */
+enum knit__start {
+    KNIT__START_LOOP,
+    KNIT__START_NEWBORN, /* a loop, counted as a searcher by whoever started the thread */
+    KNIT__START_HANDED,  /* with one record, instead of a loop */
 };
 
 struct knit__worker {
@@ -65,7 +73,8 @@ struct knit__worker {
     struct knit__fiber native; /* the thread's own stack */
     bool native_entered;
     uint32_t pins; /* stacks pinned here: its thread must not end */
-    bool newborn;  /* it is counted as a searcher by whoever started its thread */
+    enum knit__start start;
+    struct knit__rec handed; /* with START_HANDED */
     /* counters, owner writes, anybody reads */
     _Atomic uint64_t tasks_run, parks, steals;
     _Atomic uint32_t tick_seen; /* tick, as it was when the last run began */

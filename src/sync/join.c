@@ -2,18 +2,21 @@
  *
  * Helping cannot deadlock: the waiter needs every child of the scope to end, whichever stack it
  * runs on; a child that parks takes the waiter's stack with it, and the waiter would only have
- * waited. It is done only while half of the stack is left: that much a task may count on. */
+ * waited. It is done only while half of the stack is left: that much a task may count on; and not at
+ * all where the children are to have larger stacks. */
 #include "join.h"
 
 #include "wait.h"
 
 #include <errno.h>
 
-static inline bool stack_left(const struct knit__task *t)
+/* Whether children of s may run on top of t, as long as it is this deep. */
+static inline bool may_help(const struct knit__task *t, const struct knit__scope *s)
 {
     uintptr_t lo = (uintptr_t)t->stack.lo, hi = (uintptr_t)t->stack.hi;
 
-    return (uintptr_t)__builtin_frame_address(0) - lo > (hi - lo) / 2;
+    return (uintptr_t)__builtin_frame_address(0) - lo > (hi - lo) / 2 &&
+           (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_STACK) == 0;
 }
 
 /* A child may be in the lock, or may yet come there. */
@@ -53,7 +56,7 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     if (!w)
         return false;
     ours = knit__scope_is_ours(t, s);
-    while (stack_left(t)) {
+    for (bool may = may_help(t, s); may;) {
         const struct knit__rec *newest = knit__ring_newest(&w->ring), *rec;
 
         if (!newest || newest->group != s)

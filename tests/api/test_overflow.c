@@ -1,5 +1,6 @@
 /* A stack that overflows: the process ends, and stderr says which task it was, of which group, from
  * where, on what stack. Every test looks at a child process. */
+#include "dive.h"
 #include "knittest.h"
 
 #include <signal.h>
@@ -9,46 +10,26 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if KT_TSAN
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static char said[8192]; /* stderr of the last child */
-
-/* Uses about so many bytes of stack, in frames that are written all over. */
-static int dive(uintptr_t from, int bytes)
-{
-    volatile char frame[256];
-    for (size_t i = 0; i < sizeof frame; i++)
-        frame[i] = (char)bytes;
-    int below = from - (uintptr_t)frame < (uintptr_t)bytes ? dive(from, bytes) : 0;
-    return below + frame[bytes % 256];
-}
 
 static int go_deep(void *arg)
 {
-    volatile char here = 0;
     CHECK_INT(knit_task_set_name("diver"), 0);
-    int r = dive((uintptr_t)&here, *(int *)arg);
-    return knit_yield() + r * here;
+    int r = dive(*(int *)arg);
+    return knit_yield() + r;
+}
+
+static int run_named_group_on(size_t stack, int bytes)
+{
+    knit_errgroup g;
+    CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.name = "pool", .stack = stack}), 0);
+    CHECK_INT(knit_errgroup_go(&g, go_deep, &bytes), 0);
+    return knit_errgroup_wait(&g);
 }
 
 static int run_named_group(int bytes)
 {
-    knit_errgroup g;
-    CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.name = "pool"}), 0);
-    CHECK_INT(knit_errgroup_go(&g, go_deep, &bytes), 0);
-    return knit_errgroup_wait(&g);
+    return run_named_group_on(0, bytes);
 }
 
 enum { FOR_EVER = 1 << 30, A_LITTLE = 4096 };
@@ -79,6 +60,13 @@ static int overflow_large(void *arg)
 {
     setenv("KNIT_STACK", "1m", 1);
     return overflow(arg);
+}
+
+static int overflow_of_group(void *arg)
+{
+    (void)arg;
+    CHECK_INT(run_named_group_on(256 * 1024, 128 * 1024), 0);
+    return run_named_group_on(256 * 1024, FOR_EVER);
 }
 
 /* A little deeper each time: the first that goes too far stays within the canary, which is the page
@@ -240,6 +228,13 @@ static void the_size_of_the_environment_is_reported(void)
     CHECK_HAS(said, " of 1048576; ");
 }
 
+static void the_size_that_the_group_asked_for_is_reported(void)
+{
+    CHECK_INT(end_of(overflow_of_group), -SIGSEGV);
+    check_report();
+    CHECK_HAS(said, " of 262144; its group asked for that size");
+}
+
 static void an_overflow_does_not_reach_the_handler_of_the_program(void)
 {
     CHECK_INT(end_of(overflow_with_a_handler), -SIGSEGV);
@@ -288,6 +283,7 @@ static const knittest tests[] = {
     COLD(an_overflow_is_reported_and_ends_the_process),
     COLD(the_report_names_who_was_below),
     COLD(the_size_of_the_environment_is_reported),
+    COLD(the_size_that_the_group_asked_for_is_reported),
     COLD(an_overflow_does_not_reach_the_handler_of_the_program),
     COLD(another_fault_goes_to_the_handler_of_the_program),
     COLD(another_fault_has_its_default_effect),

@@ -123,6 +123,52 @@ static void spilled_stacks_come_back_before_new_ones_are_made(void)
     CHECK_INT(knit__stacks_made() + knit__stacks_free(), 0);
 }
 
+static void every_class_has_its_size(void)
+{
+    struct knit__stack_cache c = {0};
+    knit__stacks_start(SLOT, HEAD, made);
+    CHECK_INT(knit__stack_class_size(knit__stack_usual()), SLOT);
+    CHECK_INT(knit__stack_class((size_t)1 << KNIT__STACK_MAX_BITS), KNIT__STACK_CLASSES - 1);
+    CHECK_INT(knit__stack_class(((size_t)1 << KNIT__STACK_MAX_BITS) + 1), 0);
+    CHECK_INT(knit__stack_class_of(get(&c)), knit__stack_usual());
+    for (uint32_t cls = 1; cls < KNIT__STACK_CLASSES; cls++) {
+        size_t size = knit__stack_class_size(cls);
+        struct knit__stack *s = knit__stack_get(cls), *t = knit__stack_get(cls);
+        CHECK(s && t && s != t);
+        CHECK_INT(knit__stack_class(size), cls);
+        CHECK_INT(knit__stack_class(size - 1), cls);
+        CHECK_INT(knit__stack_class_of(s), cls);
+        CHECK_INT(knit__stack_class_of(t), cls);
+        CHECK((size_t)(s->hi - s->lo) >= size - knit__page_size() - HEAD - COLOURS * 128);
+        *s->lo = *(s->hi - 1) = 1;
+        knit__stack_give(s);
+        CHECK(knit__stack_get(cls) == s);
+    }
+    knit__stacks_stop();
+}
+
+static void many_idle_ones_of_a_class_give_their_pages_back(void)
+{
+    enum { MANY = 30, SIZE = 1024 * 1024 };
+    struct knit__stack *stack[MANY];
+    int full = 0;
+    knit__stacks_start(SLOT, HEAD, made);
+    uint32_t cls = knit__stack_class(SIZE);
+    for (int i = 0; i < MANY; i++) {
+        stack[i] = knit__stack_get(cls);
+        memset(stack[i]->lo, 1, SIZE / 2);
+    }
+    for (int i = 0; i < MANY; i++)
+        knit__stack_give(stack[i]);
+    for (int i = 0; i < MANY; i++) {
+        struct knit__stack *s = knit__stack_get(cls);
+        CHECK_INT(((unsigned char *)s)[HEAD - 1], 0x5a); /* the head stays */
+        full += s->lo[SIZE / 4] == 1;
+    }
+    CHECK_INT(full, 8);
+    knit__stacks_stop();
+}
+
 /* ---- guards ---------------------------------------------------------------------------------- */
 
 struct touch {
@@ -198,6 +244,8 @@ static const knittest tests[] = {
     COLD(the_last_one_put_is_the_first_taken),
     COLD(neighbours_have_different_colours),
     COLD(spilled_stacks_come_back_before_new_ones_are_made),
+    COLD(every_class_has_its_size),
+    COLD(many_idle_ones_of_a_class_give_their_pages_back),
     COLD(touching_a_guard_ends_the_process),
     COLD(a_bare_stack_has_a_canary_and_others_a_guard),
     COLD(the_limit_of_guards_is_kept),

@@ -46,6 +46,15 @@ void knit__vm_unmap(void *base, size_t size)
     munmap(base, size);
 }
 
+bool knit__vm_forget(void *base, size_t size)
+{
+    int saved = errno;
+    bool done = madvise(base, size, MADV_DONTNEED) == 0;
+
+    errno = saved;
+    return done;
+}
+
 /* How many guards mprotect may make: a third of the kernel's mappings, two mappings each. */
 static size_t protect_budget(void)
 {
