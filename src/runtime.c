@@ -11,6 +11,7 @@
 #include "group/group.h"
 #include "group/extra.h"
 #include "plat/simulated.h"
+#include "sched/census.h"
 #include "sched/guest.h"
 #include "sched/idle.h"
 #include "sched/overflow.h"
@@ -157,6 +158,8 @@ static bool env_set(const char *name)
 static void stop_at_exit(void)
 {
     lock_runtime();
+    if (env_set("KNIT_STACK_CENSUS") && knit__census_on)
+        knit__census_print();
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
         knit__extras_stop();
         atomic_store_explicit(&runtime.started, false, memory_order_release);
@@ -193,6 +196,8 @@ static int start_locked(void)
     knit__barrier_start(env_set("KNIT_FENCE"));
     knit__stacks_start(stack_wanted(), sizeof(struct knit__task), knit__task_made);
     knit__stacks_limit_guards(guards_wanted());
+    if (env_set("KNIT_STACK_CENSUS"))
+        (void)knit_stack_census_start();
     r = knit__sched_start(workers_wanted(), spares_wanted(), env_set("KNIT_MIGRATE"));
     if (r < 0)
         return r;

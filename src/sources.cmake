@@ -36,6 +36,7 @@ set(KNIT_SOURCES
   core/ring.c
   core/stack.c
   core/timers.c
+  sched/census.c
   sched/guest.c
   sched/handoff.c
   sched/idle.c

@@ -10,6 +10,8 @@
  *                    default 64k, or what the program says (knit_stack_set_size). A task may count
  *                    on half of it: a task that waits for its group may run others of the group on
  *                    top of its own stack. A group may have larger ones (knit_errgroup_options)
+ *   KNIT_STACK_CENSUS=1  print at exit how much stack the tasks used, by where they were started:
+ *                    knit_stack_census
  *   KNIT_GUARDS=n    debug: no more than n stacks get a guard page; default: as many as the kernel allows
  *   KNIT_MIGRATE=1   debug: every task that parked is resumed on another worker, if there is one
  *   KNIT_FENCE=1     debug: use fences where membarrier(2) would be used
@@ -54,6 +56,35 @@ KNIT_API int knit_workers(void);
  * Errors:   -EINVAL (size 0, or more than 64 MiB), -EBUSY (the runtime has started).
  * Threads:  any thread. */
 KNIT_API int knit_stack_set_size(size_t size);
+
+/* How much stack tasks used that were started at one place. */
+typedef struct knit_stack_use {
+    const char *task; /* text of the function argument */
+    const char *file; /* of the spawn site, or "" */
+    int line;
+    size_t deepest; /* bytes, the most of any of them */
+    uint64_t runs;  /* so many were looked at */
+} knit_stack_use;
+
+/* Look at the stack use of every task that begins from now on, until the end of the process. What a
+ * task has written to is counted, from the frame of its function down; the stack must also hold some
+ * hundred bytes above that. A task that waits and runs others on top of itself has used what they
+ * used. Starting and ending a task takes longer then: its stack is emptied before, and looked
+ * through after it. KNIT_STACK_CENSUS=1 does the same, and prints the outcome at exit.
+ *
+ * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
+KNIT_API int knit_stack_census_start(void);
+
+/* What was seen so far: up to n places to ret_uses, the deepest first; returns how many places there
+ * are (at most 256; tasks of more count together, without a name). Only tasks that have ended are in
+ * it.
+ *
+ * Parks:    no.
+ * Cancel:   not affected.
+ * Errors:   -EINVAL (ret_uses NULL with n > 0).
+ * Pointers: the strings are those of the spawn sites.
+ * Threads:  any task, any thread. */
+KNIT_API int knit_stack_census(knit_stack_use *ret_uses, size_t n);
 
 typedef struct knit_runtime_counts {
     uint64_t tasks_run;      /* functions called by workers and helping waiters */

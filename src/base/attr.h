@@ -4,6 +4,16 @@
 
 #define KNIT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define KNIT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Code that reads or writes memory in ways the sanitizers cannot know to be right. */
+#if defined(__has_attribute)
+#if __has_attribute(no_sanitize)
+#define KNIT__UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined")))
+#endif
+#endif
+#ifndef KNIT__UNCHECKED
+#define KNIT__UNCHECKED                                                                            \
+    __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
+#endif
 #define KNIT__COLD __attribute__((cold, noinline))
 #define KNIT__NOINLINE __attribute__((noinline))
 #define KNIT__NORETURN __attribute__((noreturn))

@@ -94,6 +94,8 @@ enum knit__site_event {
     KNIT__SITE_COMPUTED,
     KNIT__SITE_EVENTS,
 };
+/* Its place in a table of n sites; 0, which is no site's: it has none, or there is no room. */
+uint32_t knit__site_find(_Atomic(const knit_site *) *sites, uint32_t n, const knit_site *site);
 void knit__site_count(const knit_site *site, enum knit__site_event event);
 /* The spawn site of what a worker runs that does not get on; NULL: it cannot be told. */
 const knit_site *knit__site_of_stuck(const struct knit__worker *w);

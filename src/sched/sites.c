@@ -7,31 +7,33 @@
 
 enum { ENTRIES = 128 };
 
-static struct entry {
-    _Atomic(const knit_site *) site;
-    _Atomic uint64_t counts[KNIT__SITE_EVENTS];
-} table[ENTRIES];
+static struct {
+    _Atomic(const knit_site *) sites[ENTRIES];
+    _Atomic uint64_t counts[ENTRIES][KNIT__SITE_EVENTS];
+} table;
 
-static struct entry *entry_of(const knit_site *site)
+uint32_t knit__site_find(_Atomic(const knit_site *) *sites, uint32_t n, const knit_site *site)
 {
     uint32_t first = (uint32_t)((uintptr_t)site / sizeof(knit_site));
 
-    for (uint32_t i = 0; site && i < ENTRIES - 1; i++) {
-        struct entry *e = &table[1 + (first + i) % (ENTRIES - 1)];
+    for (uint32_t i = 0; site && i < n - 1; i++) {
+        uint32_t at = 1 + (first + i) % (n - 1);
         const knit_site *was = NULL;
 
-        if (atomic_load_explicit(&e->site, memory_order_relaxed) == site ||
-            atomic_compare_exchange_strong_explicit(&e->site, &was, site, memory_order_relaxed,
+        if (atomic_load_explicit(&sites[at], memory_order_relaxed) == site ||
+            atomic_compare_exchange_strong_explicit(&sites[at], &was, site, memory_order_relaxed,
                                                     memory_order_relaxed) ||
             was == site)
-            return e;
+            return at;
     }
-    return &table[0];
+    return 0;
 }
 
 void knit__site_count(const knit_site *site, enum knit__site_event event)
 {
-    atomic_fetch_add_explicit(&entry_of(site)->counts[event], 1, memory_order_relaxed);
+    uint32_t i = knit__site_find(table.sites, ENTRIES, site);
+
+    atomic_fetch_add_explicit(&table.counts[i][event], 1, memory_order_relaxed);
 }
 
 uint32_t knit__site_entries(void)
@@ -42,8 +44,8 @@ uint32_t knit__site_entries(void)
 const knit_site *knit__site_get(uint32_t i, uint64_t counts[KNIT__SITE_EVENTS])
 {
     for (int event = 0; event < KNIT__SITE_EVENTS; event++)
-        counts[event] = atomic_load_explicit(&table[i].counts[event], memory_order_relaxed);
-    return atomic_load_explicit(&table[i].site, memory_order_relaxed);
+        counts[event] = atomic_load_explicit(&table.counts[i][event], memory_order_relaxed);
+    return atomic_load_explicit(&table.sites[i], memory_order_relaxed);
 }
 
 /* What a worker that does not get on is running. Its fields are plain ones, and it may get on at
@@ -51,20 +53,8 @@ const knit_site *knit__site_get(uint32_t i, uint64_t counts[KNIT__SITE_EVENTS])
  * run lives while task->run points to it; it is left by storing another pointer there, before
  * anything else can use its memory (which stays mapped: a stack is never given back). If the site
  * that was read came from a store after that, the barrier makes the earlier store visible too, and
- * the second look differs. Where there is no such barrier
- * nothing is read.
- *
- * The sanitizers cannot know that argument. */
-#if defined(__has_attribute)
-#if __has_attribute(no_sanitize)
-#define UNCHECKED __attribute__((no_sanitize("address", "thread", "undefined")))
-#endif
-#endif
-#ifndef UNCHECKED
-#define UNCHECKED __attribute__((no_sanitize_address, no_sanitize_thread, no_sanitize_undefined))
-#endif
-
-UNCHECKED KNIT__NOINLINE const knit_site *knit__site_of_stuck(const struct knit__worker *w)
+ * the second look differs. Where there is no such barrier nothing is read. */
+KNIT__UNCHECKED KNIT__NOINLINE const knit_site *knit__site_of_stuck(const struct knit__worker *w)
 {
     struct knit__task *const volatile *task_at = (struct knit__task *const volatile *)&w->task;
     uint32_t tick = atomic_load_explicit(&w->tick_seen, memory_order_acquire);

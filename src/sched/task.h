@@ -101,6 +101,7 @@ struct knit__task {
     uint32_t pins;              /* runs on it that are pinned */
     uint32_t ran;               /* ended runs of its loop that are not in a counter yet */
     struct knit__worker *home;  /* with pins: where it runs */
+    struct knit__mark *mark;    /* of the innermost measured run: census.h */
 };
 
 /* The base context of a run: what its group gave it. */

@@ -7,6 +7,7 @@
  * switching from task to task. */
 #include "../base/assert.h"
 #include "../plat/relax.h"
+#include "census.h"
 #include "guest.h"
 #include "handoff.h"
 #include "overflow.h"
@@ -24,6 +25,9 @@ enum {
     OLDEST_EVERY = 64, /* turns until the oldest record is preferred to the newest */
     SEARCH_US = 50,
 };
+
+/* In place of an error that lets a run fail: measure its stack. */
+enum { MEASURED = 1 };
 
 static inline void bump(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -96,23 +100,34 @@ static int call(struct knit__run *run, bool up)
               : run->rec.fn(run->rec.arg);
 }
 
-/* A run that is perhaps not to be run, or not here. */
+static int call_measured(struct knit__task *t, struct knit__run *run, bool up)
+{
+    struct knit__mark mark;
+    int r;
+
+    knit__census_begin(t, &mark);
+    r = call(run, up);
+    knit__census_end(t, run->rec.site);
+    return r;
+}
+
+/* A run that is perhaps not to be run, or not here, or to be measured. */
 static KNIT__NOINLINE bool run_closely(struct knit__task *t, struct knit__run *run, int fail,
                                        bool up)
 {
     bool skipped = is_skipped(run);
-    int r = fail;
+    int r = fail < 0 ? fail : 0;
 
     if (!skipped && r == 0 && !up)
         r = move_to_larger(t, run);
     if (!skipped && r == 0)
-        r = call(run, up);
+        r = fail == MEASURED ? call_measured(t, run, up) : call(run, up);
     if (skipped || ((uint32_t)r | (run->rec.flags & ~KNIT__RUN_PROMPT)) != 0)
         end_slow(t, run, r, skipped);
     return (run->rec.flags & KNIT__RUN_PROMPT) != 0;
 }
 
-/* Run one function on top of t's stack. fail: do not, settle it with this error. up: there is a run
+/* Run one function on top of t's stack. fail: do not, settle it with this error; or MEASURED. up: there is a run
  * below, so that the stack must be unwound if this one exits. True: its end is to be counted at
  * once. */
 static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
@@ -154,12 +169,12 @@ ended:
 
 static inline __attribute__((always_inline)) void run_on_top(struct knit__worker *w,
                                                              struct knit__task *t,
-                                                             const struct knit__rec *rec)
+                                                             const struct knit__rec *rec, int fail)
 {
     int saved = *w->errno_at;
 
     *w->errno_at = 0;
-    (void)run_rec(t, rec, 0, true); /* the caller counts it at once */
+    (void)run_rec(t, rec, fail, true); /* the caller counts it at once */
     w = knit__worker_self();
     *w->errno_at = saved;
     bump(&w->tasks_run, 1);
@@ -170,10 +185,11 @@ static KNIT__COLD void run_on_top_timed(struct knit__worker *w, struct knit__tas
 {
     uint64_t began = knit__ticks();
     uint32_t tick = w->tick;
+    bool census = knit__census();
 
-    w->inline_in = KNIT__SAMPLE_EVERY;
-    run_on_top(w, t, rec);
-    if (knit__worker_self() == w && w->tick == tick) /* it did not park */
+    w->inline_in = census ? 1 : KNIT__SAMPLE_EVERY;
+    run_on_top(w, t, rec, census ? MEASURED : 0);
+    if (!census && knit__worker_self() == w && w->tick == tick) /* it did not park */
         knit__pace_inline(w, knit__ticks() - began);
 }
 
@@ -184,7 +200,7 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
     if (KNIT__UNLIKELY(--w->inline_in == 0))
         run_on_top_timed(w, t, rec);
     else
-        run_on_top(w, t, rec);
+        run_on_top(w, t, rec, 0);
 }
 
 /* A run from the loop has ended: count it. prompt: at once. */
@@ -223,11 +239,13 @@ static inline __attribute__((always_inline)) void run_from_loop(struct knit__wor
     count_end(s, prompt);
 }
 
-/* See to the invariant that the cache holds a stack while anything runs: 0 or -ENOMEM. What runs
- * keeps it, so that one look before a few records is enough. */
+/* See to the invariant that the cache holds a stack while anything runs: 0, MEASURED, or -ENOMEM.
+ * What runs keeps it, so that one look before a few records is enough. */
 static inline int ensure_spare_stack(struct knit__worker *w)
 {
-    return KNIT__LIKELY(knit__stack_count(&w->stacks) != 0) ? 0 : knit__stack_refill(&w->stacks);
+    int r = KNIT__LIKELY(knit__stack_count(&w->stacks) != 0) ? 0 : knit__stack_refill(&w->stacks);
+
+    return knit__census() && r == 0 ? MEASURED : r;
 }
 
 /* Leave the loop on this stack for good: the stack goes to the cache, next goes on. */
@@ -273,6 +291,8 @@ void knit__run_exit(struct knit__task *t, int r)
         knit__throw(&run->caught, r);
     /* Nothing below on this stack is needed: the loop has a fresh start elsewhere. */
     end_slow(t, run, r, false);
+    if (KNIT__UNLIKELY(t->mark != NULL))
+        knit__census_end(t, run->rec.site);
     t->run = NULL;
     count_end(s, (run->rec.flags & KNIT__RUN_PROMPT) != 0);
     w = knit__worker_self();
@@ -415,7 +435,7 @@ static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task
         run_from_loop(w, self, rec, fail);
         self->ran++; /* not in this frame: a run may leave the stack for good */
         w = knit__worker_self();
-        if (KNIT__UNLIKELY(fail != 0))
+        if (KNIT__UNLIKELY(fail < 0))
             break; /* the next one gets another try */
     }
     n = self->ran;
@@ -492,7 +512,7 @@ static KNIT__NORETURN void run_handed(struct knit__worker *w, struct knit__task 
 {
     struct knit__rec rec = w->handed;
 
-    run_from_loop(w, self, &rec, 0);
+    run_from_loop(w, self, &rec, knit__census() ? MEASURED : 0);
     w = knit__worker_self();
     bump(&w->tasks_run, 1);
     leave_for_loop(w, self);
