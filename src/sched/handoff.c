@@ -27,11 +27,10 @@ bool knit__stranded(void)
     return false;
 }
 
-/* One who ran does not: somebody else may, if there is anything to do. True: somebody was woken. */
+/* One who ran is away, and counted: somebody else may run, if there is anything to do. True: somebody
+ * was woken. */
 static bool give_way(struct knit__worker *w)
 {
-    /* seq_cst: away was set before; see "nothing is forgotten" */
-    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     return (knit__has_queued(w) || knit__inject_pending() || knit__guests_pending()) &&
            knit__idle_notify();
 }
@@ -46,6 +45,8 @@ void knit__away_enter(struct knit__worker *w, const knit_site *site)
     if (!atomic_compare_exchange_strong_explicit(&w->away, &no, KNIT__AWAY_MARKED,
                                                  memory_order_seq_cst, memory_order_relaxed))
         return; /* noticed before: others run its tasks already */
+    /* seq_cst: away was set before; see "nothing is forgotten". It does not sleep, so no lock. */
+    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     if (give_way(w))
         knit__site_count(site, KNIT__SITE_HANDOFF);
     if (knit__timer_next(w) != KNIT__NEVER)
@@ -61,11 +62,9 @@ void knit__away_leave(struct knit__worker *w)
 
 bool knit__away_notice(struct knit__worker *w, enum knit__away why)
 {
-    uint32_t no = KNIT__AWAY_NO;
     const knit_site *site = knit__site_of_stuck(w);
 
-    if (!atomic_compare_exchange_strong_explicit(&w->away, &no, why, memory_order_seq_cst,
-                                                 memory_order_relaxed))
+    if (!knit__idle_mark_away(w, why))
         return false;
     knit__site_count(site, why == KNIT__AWAY_BLOCKED ? KNIT__SITE_BLOCKED : KNIT__SITE_COMPUTED);
     if (give_way(w))

@@ -24,7 +24,8 @@
  * nobody.
  *
  * Who comes back. away is set from 0 by a CAS and cleared by an exchange of its owner, so each
- * absence is counted once in each direction. MARKED ends with the call. A worker that was noticed
+ * absence is counted once in each direction. The monitor sets it under the sleepers' lock, and not of
+ * one who sleeps: nobody is vacant twice. MARKED ends with the call. A worker that was noticed
  * learns of it at its next look around; until then there is one too many, which is harmless.
  *
  * Too many (vacant < 0): the one who returned goes on, a spare worker steps aside at its next look:

@@ -321,12 +321,31 @@ static bool doze(struct knit__worker *w)
     }
 }
 
+/* Under the lock, and not if w sleeps: a worker is vacant once, asleep or away. One that is away and
+ * goes to sleep is no longer away (knit__idle_sleep). */
+bool knit__idle_mark_away(struct knit__worker *w, uint32_t why)
+{
+    uint32_t no = KNIT__AWAY_NO;
+    bool marked;
+
+    knit__lock(&idle.lock);
+    marked = !is_asleep(w) && atomic_compare_exchange_strong_explicit(
+                                  &w->away, &no, why, memory_order_seq_cst, memory_order_relaxed);
+    if (marked)
+        /* seq_cst: away was set before; handoff.h, "nothing is forgotten" */
+        atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    knit__unlock(&idle.lock);
+    return marked;
+}
+
 bool knit__idle_sleep(struct knit__worker *w)
 {
     knit__lock(&idle.lock);
     set_asleep(w, true);
-    /* seq_cst: counted as a sleeper before the second look */
-    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    /* seq_cst: counted as a sleeper before the second look. Noticed as away since it last looked: it
+     * is counted already. */
+    if (atomic_exchange_explicit(&w->away, KNIT__AWAY_NO, memory_order_seq_cst) == KNIT__AWAY_NO)
+        atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     knit__unlock(&idle.lock);
 
     KNIT__POINT();

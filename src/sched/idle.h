@@ -44,6 +44,8 @@ void knit__idle_end_search(void);
  * one that nobody wants for long is w->retiring after it, and must end. */
 bool knit__idle_sleep(struct knit__worker *w);
 
+/* Count w as away unless it sleeps, or is away already. False: it was not counted. */
+bool knit__idle_mark_away(struct knit__worker *w, uint32_t why);
 /* After knit__sched.stop was set: no thread is started from here on. */
 void knit__idle_no_more_starts(void);
 uint64_t knit__idle_wakes(void);
