@@ -126,8 +126,11 @@ static struct knit__worker *spare_new_locked(void)
     uint32_t live = knit__workers_live();
     struct knit__worker *w = live < knit__sched.limit ? knit__worker_new(live) : NULL;
 
-    if (!w)
+    if (!w) {
+        if (live < knit__sched.limit)
+            idle.retry_at = knit__clock_now() + RETRY_START_NS;
         return NULL;
+    }
     set_asleep(w, true);
     knit__sched.workers[live] = w;
     /* release pairs with knit__workers_live */
@@ -336,6 +339,16 @@ bool knit__idle_mark_away(struct knit__worker *w, uint32_t why)
         atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     knit__unlock(&idle.lock);
     return marked;
+}
+
+int64_t knit__idle_retry_at(void)
+{
+    int64_t at;
+
+    knit__lock(&idle.lock);
+    at = idle.retry_at;
+    knit__unlock(&idle.lock);
+    return at;
 }
 
 bool knit__idle_sleep(struct knit__worker *w)

@@ -46,6 +46,8 @@ bool knit__idle_sleep(struct knit__worker *w);
 
 /* Count w as away unless it sleeps, or is away already. False: it was not counted. */
 bool knit__idle_mark_away(struct knit__worker *w, uint32_t why);
+/* A thread could not be started: when that may be tried again; 0: there was no such thing. */
+int64_t knit__idle_retry_at(void);
 /* After knit__sched.stop was set: no thread is started from here on. */
 void knit__idle_no_more_starts(void);
 uint64_t knit__idle_wakes(void);

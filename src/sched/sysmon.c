@@ -155,6 +155,15 @@ static int64_t next_stranded_timer(void)
     return first;
 }
 
+/* When to look again although nobody runs. */
+static int64_t look_again_at(const struct look *l)
+{
+    int64_t retry = knit__idle_retry_at(),
+            at = l->noticed > 0 ? l->now + NOTICED_PERIOD_NS : KNIT__NEVER;
+
+    return retry > l->now && retry < at ? retry : at;
+}
+
 /* Until somebody runs, or the word changes; at most until `latest`. False: a timer is overdue that
  * nobody can be found for. */
 static bool sleep_long(uint32_t word, int64_t latest)
@@ -215,7 +224,7 @@ static void *monitor(void *unused)
             idle_looks++;
             nap(word, l.now, idle_looks < 3 || nudging ? PERIOD_NS : IDLE_PERIOD_NS);
         } else {
-            bool slept = sleep_long(word, l.noticed > 0 ? l.now + NOTICED_PERIOD_NS : KNIT__NEVER);
+            bool slept = sleep_long(word, look_again_at(&l));
             /* still nobody runs: not a reason to begin again */
             if (!slept || !knit__idle_nobody_runs())
                 idle_looks = 0;
