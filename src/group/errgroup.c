@@ -294,6 +294,8 @@ static KNIT__NOINLINE int go_slow(struct knit__group *g, struct knit__rec *rec, 
     if (r < 0 && fresh)
         knit__group_release_ctx(
             g, true); /* perhaps nobody will wait for a group that has started nothing */
+    else if (r < 0)
+        knit__group_turned_away(g, ours);
     return r < 0 ? r : 0;
 }
 

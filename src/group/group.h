@@ -170,6 +170,9 @@ static inline void knit__group_unclaim(struct knit__group *g)
 int knit__group_prepare(struct knit__group *g, struct knit__task *t, bool ours);
 /* If no task is left: give the context back; settle: and keep what wait returns. */
 void knit__group_release_ctx(struct knit__group *g, bool settle);
+/* A go found no room and gave up: perhaps nobody will wait for the group, so without children it
+ * keeps no extra block. */
+void knit__group_turned_away(struct knit__group *g, bool ours);
 
 /* errgroup.c */
 /* Why the group takes no more tasks; 0: it does. With its lock, or holding a count of it. */

@@ -105,7 +105,8 @@ static void take_back_options(struct knit__group *g, const struct knit__cancel *
     bool own = (flags & GROUP_INITED) != 0;
 
     g->name = own ? knit__ctx_name(ctx) : NULL;
-    g->scope.cancel = own && (flags & GROUP_PARENT) ? knit__ctx_private(knit__ctx_parent(ctx)) : NULL;
+    g->scope.cancel =
+        own && (flags & GROUP_PARENT) ? knit__ctx_private(knit__ctx_parent(ctx)) : NULL;
 }
 
 /* No task is left: give the context back, so that a group that is only waited for leaks nothing.
@@ -119,7 +120,8 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
         return NULL;
     prepared = atomic_load_explicit(&g->scope.prepared, memory_order_relaxed);
     if (prepared == GROUP_NEW)
-        knit__extra_release(g); /* a go that counts itself now prepares first, and that takes the lock */
+        knit__extra_release(
+            g); /* a go that counts itself now prepares first, and that takes the lock */
     if (prepared != GROUP_PREPARED)
         return NULL;
     if (flags & (GROUP_INITED | GROUP_CTX_REF))
@@ -136,6 +138,31 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
     take_back_options(g, ctx, flags);
     atomic_fetch_and_explicit(&g->scope.flags, ~(uint32_t)GROUP_CTX_REF, memory_order_seq_cst);
     return ctx;
+}
+
+/* Unprepared for a moment, as above: who counts itself now comes to the lock first. */
+static void release_extra_locked(struct knit__group *g)
+{
+    uint32_t prepared = atomic_load_explicit(&g->scope.prepared, memory_order_relaxed);
+
+    atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_seq_cst);
+    atomic_fetch_add_explicit(&g->scope.left, 0, memory_order_seq_cst);
+    if (knit__scope_pending(&g->scope) == 0)
+        knit__extra_release(g);
+    atomic_store_explicit(&g->scope.prepared, (uint16_t)prepared, memory_order_seq_cst);
+}
+
+void knit__group_turned_away(struct knit__group *g, bool ours)
+{
+    uint32_t flags = knit__group_flags(g);
+
+    /* who waited for room has shared it, or is its owner; else somebody may be counting in plain */
+    if (!(flags & GROUP_EXTRA) || !(ours || (flags & KNIT__SCOPE_FOLDED)))
+        return;
+    knit__lock(&g->scope.lock);
+    if (knit__scope_pending(&g->scope) == 0 && !g->scope.waiters)
+        release_extra_locked(g);
+    knit__unlock(&g->scope.lock);
 }
 
 void knit__group_release_ctx(struct knit__group *g, bool settle)
