@@ -1,6 +1,6 @@
 /* Every call by which the library asks the system for something fails once, and nothing is lost.
  *
- * A test is a scenario (scenarios.c), run in one child process for each n: the n-th call fails;
+ * A test is a scenario (scenarios*.c), run in one child process for each n: the n-th call fails;
  * then, in the same process, the scenario must succeed. n goes up until nothing is left to fail.
  * Then the same with all calls from the n-th on failing. A child must end in time, with every block
  * freed, mapping undone and thread joined, and no file open that was not.
@@ -188,6 +188,15 @@ EXPLORE(errors_and_texts)
 EXPLORE(timed_waits)
 EXPLORE(selects)
 EXPLORE(maps)
+EXPLORE(locks)
+EXPLORE(waitgroup_errors)
+EXPLORE(one_call_for_many)
+EXPLORE(lives)
+EXPLORE(panics)
+EXPLORE(handles)
+EXPLORE(handshakes)
+EXPLORE(blocking_calls)
+EXPLORE(large_stacks)
 
 static void two_threads_use_it_first(void)
 {
@@ -195,19 +204,50 @@ static void two_threads_use_it_first(void)
 }
 
 static const knittest tests[] = {
-    COLD(plain_group_from_a_thread),      COLD(plain_group_from_a_task),
-    COLD(many_tasks_from_a_thread),       COLD(many_tasks_from_a_task),
-    COLD(limit_and_nested_from_a_thread), COLD(limit_and_nested_from_a_task),
-    COLD(paused_queue_from_a_thread),     COLD(paused_queue_from_a_task),
-    COLD(copies_from_a_thread),           COLD(copies_from_a_task),
-    COLD(contexts_from_a_thread),         COLD(contexts_from_a_task),
-    COLD(context_of_group_from_a_thread), COLD(context_of_group_from_a_task),
-    COLD(parked_tasks_from_a_thread),     COLD(parked_tasks_from_a_task),
-    COLD(rendezvous_from_a_thread),       COLD(rendezvous_from_a_task),
-    COLD(errors_and_texts_from_a_thread), COLD(errors_and_texts_from_a_task),
-    COLD(timed_waits_from_a_thread),      COLD(timed_waits_from_a_task),
-    COLD(selects_from_a_thread),          COLD(selects_from_a_task),
-    COLD(maps_from_a_thread),             COLD(maps_from_a_task),
+    COLD(plain_group_from_a_thread),
+    COLD(plain_group_from_a_task),
+    COLD(many_tasks_from_a_thread),
+    COLD(many_tasks_from_a_task),
+    COLD(limit_and_nested_from_a_thread),
+    COLD(limit_and_nested_from_a_task),
+    COLD(paused_queue_from_a_thread),
+    COLD(paused_queue_from_a_task),
+    COLD(copies_from_a_thread),
+    COLD(copies_from_a_task),
+    COLD(contexts_from_a_thread),
+    COLD(contexts_from_a_task),
+    COLD(context_of_group_from_a_thread),
+    COLD(context_of_group_from_a_task),
+    COLD(parked_tasks_from_a_thread),
+    COLD(parked_tasks_from_a_task),
+    COLD(rendezvous_from_a_thread),
+    COLD(rendezvous_from_a_task),
+    COLD(errors_and_texts_from_a_thread),
+    COLD(errors_and_texts_from_a_task),
+    COLD(timed_waits_from_a_thread),
+    COLD(timed_waits_from_a_task),
+    COLD(selects_from_a_thread),
+    COLD(selects_from_a_task),
+    COLD(maps_from_a_thread),
+    COLD(maps_from_a_task),
+    COLD(locks_from_a_thread),
+    COLD(locks_from_a_task),
+    COLD(waitgroup_errors_from_a_thread),
+    COLD(waitgroup_errors_from_a_task),
+    COLD(one_call_for_many_from_a_thread),
+    COLD(one_call_for_many_from_a_task),
+    COLD(lives_from_a_thread),
+    COLD(lives_from_a_task),
+    COLD(panics_from_a_thread),
+    COLD(panics_from_a_task),
+    COLD(handles_from_a_thread),
+    COLD(handles_from_a_task),
+    COLD(handshakes_from_a_thread),
+    COLD(handshakes_from_a_task),
+    COLD(blocking_calls_from_a_thread),
+    COLD(blocking_calls_from_a_task),
+    COLD(large_stacks_from_a_thread),
+    COLD(large_stacks_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

@@ -128,6 +128,16 @@ void __wrap_free(void *block)
     __real_free(block);
 }
 
+/* The C library's, which the caller frees. */
+char **__real_backtrace_symbols(void *const *frames, int n);
+char **__wrap_backtrace_symbols(void *const *frames, int n);
+
+char **__wrap_backtrace_symbols(void *const *frames, int n)
+{
+    return fails("backtrace_symbols") ? no_block()
+                                      : block_made(__real_backtrace_symbols(frames, n));
+}
+
 /* ---- mappings ---- */
 
 void *__real_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset);

@@ -25,6 +25,15 @@ void errors_and_texts(void);
 void timed_waits(void);
 void selects(void);
 void maps(void);
+void locks(void);
+void waitgroup_errors(void);
+void one_call_for_many(void);
+void lives(void);
+void panics(void);
+void handles(void);
+void handshakes(void);
+void blocking_calls(void);
+void large_stacks(void);
 void two_threads(void);
 
 #endif
