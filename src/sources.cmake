@@ -60,6 +60,7 @@ set(KNIT_SOURCES
   sync/join.c
   sync/life.c
   sync/mapshard.c
+  sync/random.c
   sync/select.c
   sync/mutex.c
   sync/once.c

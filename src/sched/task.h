@@ -94,7 +94,7 @@ struct knit__task {
     uint32_t last_worker; /* where it parked: debug migration */
     bool is_thread;
     bool apart;      /* a thread, or pinned: its waker does more than to queue it */
-    uint32_t random; /* order of a select's cases; 0: not seeded */
+    uint32_t random; /* sync/random.h; 0: not seeded */
     /* the third line: rarely touched */
     struct knit__run *blocking; /* the outermost run in a blocking region; handoff.h */
     uint32_t blocking_depth;    /* knit_blocking_enter without leave */

@@ -26,13 +26,13 @@
  * wait.
  *
  * The order of the random draws: a permutation made as it is needed (Fisher and Yates; Durstenfeld,
- * CACM 7, 1964), by Marsaglia's xorshift32 (Journal of Statistical Software 8, 2003). Taking every
- * ready case with the same chance is what lets nobody starve.
+ * CACM 7, 1964). Taking every ready case with the same chance is what lets nobody starve.
  *
  * Locks: those of channels, in the order of their addresses. */
 #include "chan.h"
 
 #include "../sched/worker.h"
+#include "random.h"
 
 #include <knit/select.h>
 #include <stdlib.h>
@@ -83,29 +83,6 @@ static int check(const knit_case *c)
     return c->kind >= KNIT_CASE_NEVER && c->kind <= KNIT_CASE_AT ? 0 : -EINVAL;
 }
 
-/* ---- chance ---- */
-
-/* A number below n. The state is the task's (the thread's): nobody else writes it. */
-static inline uint32_t draw_below(struct knit__task *t, uint32_t n)
-{
-    uint32_t x = t->random;
-
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    t->random = x;
-    return (uint32_t)((uint64_t)x * n >> 32);
-}
-
-static KNIT__COLD void seed(struct knit__task *t)
-{
-    static _Atomic uint64_t seeds;
-    uint64_t x = atomic_fetch_add_explicit(&seeds, 1, memory_order_relaxed);
-
-    x = (x + (uint64_t)knit__clock_now()) * UINT64_C(0x9e3779b97f4a7c15);
-    t->random = (uint32_t)(x >> 32) | 1; /* xorshift never leaves 0 */
-}
-
 /* The i-th case of the random order. */
 static inline uint32_t nth(struct selecting *s, uint32_t i)
 {
@@ -115,7 +92,7 @@ static inline uint32_t nth(struct selecting *s, uint32_t i)
     if (i < s->drawn)
         return order[i];
     s->drawn = i + 1;
-    other = i + draw_below(s->task, s->n - i);
+    other = i + knit__random_below(s->task, s->n - i);
     drawn = order[other];
     order[other] = order[i];
     order[i] = drawn;
@@ -431,8 +408,7 @@ static int select_one(knit_case *cases, size_t n, int64_t deadline, bool may_wai
     r = may_wait ? knit__wait_begin(s.task) : 0;
     if (r < 0)
         return r;
-    if (KNIT__UNLIKELY(s.task->random == 0))
-        seed(s.task);
+    knit__random_begin(s.task);
     if (n > ON_STACK)
         return select_many(&s, may_wait);
     memcpy(order, identity, sizeof order);
