@@ -21,6 +21,7 @@
 #include "knit/errgroup.h"
 #include "knit/handle.h"
 #include "knit/singleflight.h"
+#include "knit/retry.h"
 #include "knit/runtime.h"
 
 #endif

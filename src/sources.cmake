@@ -77,6 +77,7 @@ set(KNIT_SOURCES
   group/panic.c
   group/prepare.c
   group/record.c
+  group/retry.c
   group/singleflight.c
   runtime.c
 )
