@@ -22,6 +22,8 @@
 #include "knit/handle.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
+#include "knit/schedgroup.h"
+#include "knit/waterfall.h"
 #include "knit/runtime.h"
 
 #endif

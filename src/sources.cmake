@@ -70,6 +70,7 @@ set(KNIT_SOURCES
   sync/syncmap.c
   sync/wait.c
   sync/waitgroup.c
+  group/agenda.c
   group/errgroup.c
   group/extra.c
   group/handle.c
@@ -78,6 +79,8 @@ set(KNIT_SOURCES
   group/prepare.c
   group/record.c
   group/retry.c
+  group/schedgroup.c
   group/singleflight.c
+  group/waterfall.c
   runtime.c
 )

@@ -197,6 +197,7 @@ EXPLORE(handles)
 EXPLORE(handshakes)
 EXPLORE(blocking_calls)
 EXPLORE(large_stacks)
+EXPLORE(schedules)
 
 static void two_threads_use_it_first(void)
 {
@@ -248,6 +249,8 @@ static const knittest tests[] = {
     COLD(blocking_calls_from_a_task),
     COLD(large_stacks_from_a_thread),
     COLD(large_stacks_from_a_task),
+    COLD(schedules_from_a_thread),
+    COLD(schedules_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

@@ -34,6 +34,7 @@ void handles(void);
 void handshakes(void);
 void blocking_calls(void);
 void large_stacks(void);
+void schedules(void);
 void two_threads(void);
 
 #endif
