@@ -200,6 +200,18 @@ PROGRAMS = [
         absent={"tokio": "a timer is a future that must be polled"},
     ),
     Program(
+        "schedgroup",
+        [
+            Output("schedgroup", "no-op tasks at mixed times, all due: until all have run", "ns/task"),
+            Output("schedgroup_add", "the same, due in an hour: to schedule one", "ns", "add"),
+            Output("schedgroup_bytes", "resident memory of one that waits", "bytes", "bytes"),
+            Output("schedgroup_drop", "to cancel them all", "ns/task", "drop"),
+        ],
+        ["knit", "go", "go_afterfunc"],
+        size=100_000,
+        quick=20_000,
+    ),
+    Program(
         "wake",
         [
             Output("wake", "burst of 64 no-op tasks while the other worker sleeps", "ns/burst"),

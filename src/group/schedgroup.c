@@ -49,7 +49,7 @@ struct sched {
     struct knit__lock lock;
     bool starting;  /* a starter is on its way */
     bool armed;     /* the timer is in a heap, or fired and its callback not yet in the lock */
-    uint16_t burst; /* starters one after the other, up to BURST */
+    unsigned burst; /* starters one after the other, up to BURST */
     int64_t armed_at;
     int64_t starting_since;
     struct knit__agenda agenda;
@@ -229,7 +229,7 @@ static int start_first(void *arg)
     if (knit__agenda_next(&s->agenda) <= now)
         plan = knit__agenda_take(&s->agenda);
     settle_timer_locked(s, now, &todo);
-    s->burst = todo.start ? (uint16_t)((s->burst + 1) % BURST) : 0;
+    s->burst = todo.start ? (s->burst + 1) % BURST : 0;
     notify = todo.start && s->burst == 0;
     knit__unlock(&s->lock);
 
