@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# expected.sh PROGRAM FILE: the program's output must match FILE line by line, each a glob pattern
+# expected.sh PROGRAM FILE [ARGUMENT...]: the program's output must match FILE line by line, each a glob pattern
 # with "N" for a number. The first line says the exit status. Lines are sorted first if the file
 # begins with "sorted": tasks may print in any order.
 set -u
@@ -11,7 +11,7 @@ program=$1
     pattern=$(cat)
 } <"$2"
 
-output=$("$program" 2>&1)
+output=$("$program" "${@:3}" 2>&1)
 status=$?
 [ "$order" = sorted ] && output=$(sort <<<"$output")
 output=$(sed -E 's/[0-9]+\.[0-9]+/N/g' <<<"$output")
