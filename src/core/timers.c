@@ -127,14 +127,12 @@ int knit__timers_add(struct knit__timers *h, struct knit__timer_entry *e, int64_
     return 0;
 }
 
-void knit__timers_remove(struct knit__timers *h, struct knit__timer_entry *e)
+/* Slot i, whose entry no longer knows its node. */
+static void remove_at(struct knit__timers *h, uint32_t i)
 {
-    uint32_t node = e->node - 1, i = h->nodes[node].place;
     struct knit__timer_slot moved;
 
-    knit__assert(e->node != 0 && i < h->count && h->slots[i].node == node);
-    e->node = 0;
-    node_give_back(h, node);
+    node_give_back(h, h->slots[i].node);
     moved = h->slots[--h->count];
     if (i != h->count) {
         if (i > 0 && moved.when < h->slots[(i - 1) / ARITY].when)
@@ -145,6 +143,15 @@ void knit__timers_remove(struct knit__timers *h, struct knit__timer_entry *e)
     maybe_shrink(h);
 }
 
+void knit__timers_remove(struct knit__timers *h, struct knit__timer_entry *e)
+{
+    uint32_t node = e->node - 1, i = h->nodes[node].place;
+
+    knit__assert(e->node != 0 && i < h->count && h->slots[i].node == node);
+    e->node = 0;
+    remove_at(h, i);
+}
+
 struct knit__timer_entry *knit__timers_pop(struct knit__timers *h, int64_t now)
 {
     struct knit__timer_entry *e;
@@ -152,13 +159,25 @@ struct knit__timer_entry *knit__timers_pop(struct knit__timers *h, int64_t now)
     if (h->count == 0 || h->slots[0].when > now)
         return NULL;
     e = h->nodes[h->slots[0].node].entry;
-    knit__timers_remove(h, e);
+    e->node = 0; /* written, not read: nobody waits for the miss */
+    remove_at(h, 0);
     return e;
 }
 
 int64_t knit__timers_next(const struct knit__timers *h)
 {
     return h->count == 0 ? INT64_MAX : h->slots[0].when;
+}
+
+bool knit__timers_crowded(const struct knit__timers *h, int64_t within)
+{
+    int near = 0;
+
+    if (h->count <= ARITY)
+        return false;                     /* so few are no crowd */
+    for (uint32_t i = 1; i <= ARITY; i++) /* each the earliest of a quarter of the rest */
+        near += h->slots[i].when - within <= h->slots[0].when;
+    return near >= 2;
 }
 
 bool knit__timers_is_first(const struct knit__timers *h, const struct knit__timer_entry *e)

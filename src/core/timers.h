@@ -41,6 +41,8 @@ void knit__timers_remove(struct knit__timers *h, struct knit__timer_entry *e);
 struct knit__timer_entry *knit__timers_pop(struct knit__timers *h, int64_t now);
 /* INT64_MAX when empty. */
 int64_t knit__timers_next(const struct knit__timers *h);
+/* The earliest has company: at least two more of those next to it are due within `within` of it. */
+bool knit__timers_crowded(const struct knit__timers *h, int64_t within);
 /* e is in the heap, and is the earliest. */
 bool knit__timers_is_first(const struct knit__timers *h, const struct knit__timer_entry *e);
 void knit__timers_fini(struct knit__timers *h);

@@ -154,11 +154,55 @@ static void removing_in_any_order_keeps_the_rest(void)
     knit__timers_fini(&h);
 }
 
+/* One at 100, and so many more, `apart` from each other. */
+static bool is_crowded(int more, int64_t apart, int64_t within)
+{
+    static struct item items[ENTRIES];
+    struct knit__timers h = {0};
+    bool crowded;
+
+    for (int i = 0; i <= more; i++) {
+        items[i] = (struct item){.when = 100 + i * apart};
+        CHECK_INT(knit__timers_add(&h, &items[i].entry, items[i].when), 0);
+    }
+    crowded = knit__timers_crowded(&h, within);
+    knit__timers_fini(&h);
+    return crowded;
+}
+
+static void the_earliest_has_company_or_not(void)
+{
+    struct knit__timers none = {0};
+
+    CHECK(!knit__timers_crowded(&none, INT64_MAX));
+    CHECK(!is_crowded(0, 0, 10));
+    CHECK(!is_crowded(2, 1, 10)); /* company, but no crowd */
+    CHECK(is_crowded(200, 1, 10));
+    CHECK(is_crowded(200, 5, 10));
+    CHECK(!is_crowded(200, 6, 10));
+    CHECK(!is_crowded(200, 1000, 10));
+}
+
+static void sleepers_for_ever_are_no_company_to_an_early_one(void)
+{
+    static struct item items[100];
+    struct knit__timers h = {0};
+
+    for (int i = 0; i < 100; i++) {
+        items[i] = (struct item){.when = i == 0 ? 5 : INT64_MAX};
+        CHECK_INT(knit__timers_add(&h, &items[i].entry, items[i].when), 0);
+    }
+    CHECK(!knit__timers_crowded(&h, 1000));
+    knit__timers_fini(&h);
+}
+
 static const knittest tests[] = {
     COLD(an_empty_heap_has_no_next),
     COLD(what_is_not_due_stays),
     COLD(random_steps_agree_with_the_model),
     COLD(removing_in_any_order_keeps_the_rest),
+    COLD(the_earliest_has_company_or_not),
+    COLD(sleepers_for_ever_are_no_company_to_an_early_one),
     COLD(they_come_out_sorted_and_the_memory_shrinks),
 };
 KNITTEST_MAIN(tests)
