@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { AT_ONCE = 16 };
+
 static void publish_next(struct knit__worker *w)
 {
     /* seq_cst: pairs with the worker that reads it before it sleeps */
@@ -76,11 +78,44 @@ static void call_all(struct knit__timer *calls)
     t->run = before;
 }
 
+/* Decide why it wakes, with the heap's lock held. */
+static void claim_locked(struct knit__timer *timer, struct knit__batch *ready,
+                         struct knit__timer **calls)
+{
+    if (!timer->task) {
+        if (timer->pin(timer)) {
+            timer->next = *calls;
+            *calls = timer;
+        }
+    } else if (knit__wait_claim(timer->task, KNIT__WOKE_TIMER) == KNIT__CLAIM_PARKED) {
+        knit__batch_add(ready, timer->task);
+    }
+}
+
+/* Some of what is due. They lie on stacks that slept for long, a few misses each: all are fetched
+ * before the first is touched. */
+static uint32_t fire_locked(struct knit__worker *w, int64_t now, struct knit__batch *ready,
+                            struct knit__timer **calls)
+{
+    struct knit__timer *due[AT_ONCE];
+    uint32_t n = 0;
+
+    while (n < AT_ONCE && (due[n] = (void *)knit__timers_pop(&w->timers, now)) != NULL)
+        __builtin_prefetch(due[n++], 1);
+    for (uint32_t i = 0; i < n; i++) {
+        if (due[i]->task)
+            __builtin_prefetch(&due[i]->task->wait, 1);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        claim_locked(due[i], ready, calls);
+    return n;
+}
+
 uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
 {
     struct knit__batch ready = {0};
     struct knit__timer *calls = NULL;
-    uint32_t fired = 0;
+    uint32_t fired = 0, n;
 
     if (knit__timer_next(w) > now) {
         if (KNIT__UNLIKELY(knit__simulated) && knit__timer_next(w) != KNIT__NEVER)
@@ -88,21 +123,10 @@ uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
         return 0;
     }
     knit__lock(&w->timer_lock);
-    for (;;) {
-        struct knit__timer *timer = (void *)knit__timers_pop(&w->timers, now);
-
-        if (!timer)
-            break;
-        fired++;
-        if (!timer->task) {
-            if (timer->pin(timer)) {
-                timer->next = calls;
-                calls = timer;
-            }
-        } else if (knit__wait_claim(timer->task, KNIT__WOKE_TIMER) == KNIT__CLAIM_PARKED) {
-            knit__batch_add(&ready, timer->task);
-        }
-    }
+    do {
+        n = fire_locked(w, now, &ready, &calls);
+        fired += n;
+    } while (n == AT_ONCE);
     publish_next(w);
     knit__unlock(&w->timer_lock);
 
