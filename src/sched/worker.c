@@ -350,23 +350,40 @@ static bool run_late_timers(struct knit__worker *w)
     return fired;
 }
 
-/* Everything but the own ring and ready queue. True: look there again. */
-static bool look_around(struct knit__worker *w)
+/* What others left for us. */
+static bool look_outside(struct knit__worker *w)
 {
     bool found = knit__inbox_take(w, w);
 
-    found |= run_timers(w);
     found |= take_chunk(w);
+    if (found)
+        w->dry_since = 0;
     return found;
 }
 
-/* As the searcher: try to steal until it succeeds or enough time has passed. */
+/* Everything but the own ring and ready queue. True: look there again. */
+static bool look_around(struct knit__worker *w)
+{
+    bool found = run_timers(w);
+
+    return look_outside(w) || found;
+}
+
+/* As the searcher: try to steal until it succeeds or enough time has passed. That is counted from
+ * when it ran dry of all but timers: who wakes for some every now and then has one look. */
 static bool search(struct knit__worker *w)
 {
-    uint64_t us = knit__sched.ticks_per_us, until = knit__ticks() + SEARCH_US * us;
+    uint64_t us = knit__sched.ticks_per_us, until;
 
+    if (w->dry_since == 0)
+        w->dry_since = knit__ticks();
+    until = w->dry_since + SEARCH_US * us;
     do {
-        if (knit__steal(w) || look_around(w) || run_late_timers(w))
+        if (knit__steal(w)) {
+            w->dry_since = 0;
+            return true;
+        }
+        if (look_around(w) || run_late_timers(w))
             return true;
         if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
             return false;
@@ -409,6 +426,8 @@ static void idle(struct knit__worker *w, bool searching)
             return;
         searching = knit__idle_sleep(w);
         knit__pace_renew(w);
+        if (searching)
+            w->dry_since = 0; /* woken for something */
     } while (searching);
     if (w->retiring)
         end_worker(w, w->task);
@@ -430,6 +449,8 @@ static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task
     const struct knit__rec *rec;
 
     w->burst = 0;
+    if (knit__ring_len(&w->ring) > 0)
+        w->dry_since = 0;
 
     for (; burst > 0 && (rec = knit__ring_pop(&w->ring)) != NULL; burst--) {
         run_from_loop(w, self, rec, fail);

@@ -55,6 +55,7 @@ struct knit__worker {
     struct knit__worker *watched; /* a victim this searcher keeps an eye on: see steal.c */
     uint32_t watched_tick;
     uint64_t watched_since;
+    uint64_t dry_since; /* ticks, when a search began; 0: something but timers was found since */
     struct knit__pace runs, slices; /* of records; of tasks, from a resume to a park */
     struct knit__pace *sampled;     /* which of them is being timed */
     uint64_t sample_began;          /* ticks; 0: none */
