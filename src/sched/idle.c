@@ -304,13 +304,13 @@ static bool retire(struct knit__worker *w)
     return w->retiring;
 }
 
-/* Until there is a token or a timer is due. False: the thread is to end. */
+/* Until there is a token or timers are to be fired. False: the thread is to end. */
 static bool doze(struct knit__worker *w)
 {
     int64_t ends = is_spare(w) && w->pins == 0 ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
 
     for (;;) {
-        int64_t next = knit__timer_next(w);
+        int64_t next = knit__timers_plan(w);
 
         if (atomic_load_explicit(&w->token, memory_order_acquire) != 0 ||
             (next != KNIT__NEVER && next <= knit__clock_now()))
@@ -364,6 +364,7 @@ bool knit__idle_sleep(struct knit__worker *w)
     KNIT__POINT();
     if (!anything_for(w) && !doze(w))
         return false;
+    knit__timers_unplan(w);
     return leave_sleepers(w) == TOKEN_SEARCH;
 }
 

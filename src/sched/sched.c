@@ -45,6 +45,7 @@ struct knit__worker *knit__worker_new(uint32_t index)
     *w = (struct knit__worker){.index = index, .random = index * 7919u + 1};
     knit__pace_start(w);
     atomic_store_explicit(&w->timer_next, KNIT__NEVER, memory_order_relaxed);
+    knit__timers_unplan(w);
     return w;
 }
 

@@ -6,7 +6,11 @@
 
 #include <errno.h>
 
-enum { AT_ONCE = 16 };
+enum {
+    AT_ONCE = 16,
+    TOGETHER_NS = 100 * 1000,
+    RELIEF_NS = 400 * 1000,
+};
 
 static void publish_next(struct knit__worker *w)
 {
@@ -134,4 +138,57 @@ uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
     if (calls)
         call_all(calls);
     return fired;
+}
+
+/* ---- sleeping until then ---- */
+
+/* When to wake for v's timers; *ret_many: RELIEF later will do if another one looks after them. */
+static int64_t heap_wants(struct knit__worker *v, bool *ret_many)
+{
+    int64_t at;
+
+    knit__lock(&v->timer_lock);
+    *ret_many = knit__timers_crowded(&v->timers, TOGETHER_NS);
+    at = knit__timers_next(&v->timers);
+    knit__unlock(&v->timer_lock);
+    return *ret_many ? at + TOGETHER_NS : at;
+}
+
+/* The first plan of the others that sleep; KNIT__NEVER: none. *at becomes what the first of those
+ * wants who rely on somebody, if that is earlier. */
+static int64_t plan_of_others(const struct knit__worker *w, int64_t *at)
+{
+    int64_t first = KNIT__NEVER;
+    uint32_t n = knit__workers_live();
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct knit__worker *v = knit__sched.workers[i];
+        int64_t plan = atomic_load_explicit(&v->plan, memory_order_relaxed), wants;
+        bool many;
+
+        if (v == w || plan == KNIT__NEVER)
+            continue;
+        if (plan < first)
+            first = plan;
+        if (knit__timer_next(v) >= *at)
+            continue;
+        wants = heap_wants(v, &many);
+        if (wants < plan && wants < *at)
+            *at = wants;
+    }
+    return first;
+}
+
+int64_t knit__timers_plan(struct knit__worker *w)
+{
+    int64_t at = knit__timer_next(w), own;
+    bool many;
+
+    if (at != KNIT__NEVER) {
+        at = own = heap_wants(w, &many);
+        if (plan_of_others(w, &at) <= at)
+            at = many ? own + RELIEF_NS : own;
+    }
+    atomic_store_explicit(&w->plan, at, memory_order_relaxed);
+    return at;
 }

@@ -87,6 +87,7 @@ struct knit__worker {
     KNIT__ALIGN_LINE struct knit__lock timer_lock;
     struct knit__timers timers;
     _Atomic int64_t timer_next; /* earliest deadline, written under the lock */
+    _Atomic int64_t plan; /* when it will wake for timers; NEVER also while it does not sleep */
 
     /* tasks made ready for this worker by others; lock */
     struct knit__lock inbox_lock;

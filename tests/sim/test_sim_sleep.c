@@ -45,6 +45,30 @@ static void threads_sleep_in_the_same_time(void)
         kt_thread_join(threads[i]);
 }
 
+enum { CROWD = 2000, AT_MOST_LATE = KNIT_MILLISECOND };
+
+static int wake_in_time(void *arg)
+{
+    knit_time when = knit_now() + *(const knit_duration *)arg;
+    int r = knit_sleep_until(when);
+
+    CHECK(knit_now() >= when);
+    CHECK(knit_now() <= when + AT_MOST_LATE);
+    return r;
+}
+
+static void a_crowd_of_sleepers_wakes_in_time(void)
+{
+    knit_errgroup g = {0};
+    kt_rng rng = {kt_seed()};
+
+    for (int i = 0; i < CROWD; i++) {
+        knit_duration d = (knit_duration)kt_below(&rng, 20 * KNIT_MILLISECOND);
+        CHECK_INT(knit_errgroup_go_copy(&g, wake_in_time, &d, sizeof d), 0);
+    }
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+}
+
 static void a_deadline_comes_before_a_longer_sleep(void)
 {
     knit_chan *ch;
@@ -69,6 +93,7 @@ static void the_run_knows_its_seed(void)
 static const knittest tests[] = {
     BOTH(an_hour_of_sleeping_passes),
     THREAD(threads_sleep_in_the_same_time), /* in a task the join would block its worker for real */
+    BOTH(a_crowd_of_sleepers_wakes_in_time),
     BOTH(a_deadline_comes_before_a_longer_sleep),
     BOTH(the_run_knows_its_seed),
 };
