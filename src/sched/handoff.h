@@ -19,7 +19,7 @@
  * which is why the monitor need not care), counts, and wakes somebody if anything is queued. Else
  * the monitor notices (sysmon.c): no progress since its last look, and the thread's processor clock
  * stands still and the kernel has it asleep: BLOCKED, at once; or the clock moves: COMPUTING, after
- * 4 ms, if anything waits behind it; for each `count` of such workers the next must have computed
+ * 3 ms, if anything waits behind it; for each `count` of such workers the next must have computed
  * twice as long. So 1,000 tasks of 20 ms each do not get 1,000 threads, and one of an hour stops
  * nobody.
  *

@@ -1,14 +1,14 @@
 /* The monitor: a thread that looks at the workers once a millisecond while any of them runs, and
  * wakes a sleeping one when it sees queued work or late timers behind a busy one. It is the safety
  * net under throttled wake-ups (idle.h), and notices who does not get on (handoff.h). It slows down
- * to one look in 4 ms when nothing happens, and stops altogether when no worker runs: then it
+ * to one look in 2 ms while all get on, to one in 4 ms when nothing is queued, and stops altogether when no worker runs: then it
  * sleeps too, until one of them leaves its sleep, or a timer of one in a marked call is due. Only
  * while somebody blocks without having said so it goes on, with one look in 64 ms.
  *
  * A look costs some loads per worker and a read of its thread's clock (0.4 us); the kernel's
- * opinion (some us) is asked only when there was no progress and the clock stands still. A worker
- * with a queue whose clock moved less than the time did may have blocked in between: then the next
- * look comes after 250 us, so an unmarked call is noticed 0.75 ms after it began on average.
+ * opinion (some us) is asked only when the clock stood still: since the last look, or, of a worker
+ * with a queue, for some time since. If then it only waits for a processor the next look comes
+ * after 250 us.
  *
  * Going to sleep for good: state = ASLEEP, then look once more whether all workers sleep; a worker
  * that leaves its sleep is uncounted first, then looks at the state. All seq_cst (Dekker). */
@@ -22,15 +22,18 @@
 
 enum {
     PERIOD_NS = 1000 * 1000,
+    HEALTHY_PERIOD_NS = 2 * 1000 * 1000,
     QUIET_PERIOD_NS = 4 * 1000 * 1000,
     IDLE_PERIOD_NS = 2 * 1000 * 1000,
-    QUIET_AFTER = 16, /* looks without anything queued */
-    IDLE_LOOKS = 12,  /* looks with nobody running before the long sleep */
+    QUIET_AFTER = 16,    /* looks without anything queued */
+    HEALTHY_AFTER = 256, /* looks without anybody who did not get on */
+    IDLE_LOOKS = 12,     /* looks with nobody running before the long sleep */
     NOTICED_PERIOD_NS = 64 * 1000 * 1000,
     LATE_NS = 500 * 1000,
+    SUSPECT_NS = 125 * 1000,   /* the clock of one with a queue stood still for so long */
     SOON_NS = 250 * 1000,      /* until the second look at somebody who may have blocked */
     LEAST_NS = 200 * 1000,     /* the shortest time that tells anything about a clock */
-    LONG_NS = 4 * 1000 * 1000, /* so long may a task compute */
+    LONG_NS = 3 * 1000 * 1000, /* so long may a task compute */
     MOST_DOUBLINGS = 12,
 };
 
@@ -66,6 +69,7 @@ struct look {
     uint32_t computing; /* of them */
     bool queued;
     bool suspect; /* somebody may have blocked: look again soon */
+    bool stuck;   /* somebody with a queue did not get on since the last look */
 };
 
 /* How long a task may compute before the next worker takes over: see handoff.h. */
@@ -74,6 +78,13 @@ static int64_t long_for(const struct look *l)
     uint32_t doublings = l->computing / knit__sched.count;
 
     return (int64_t)LONG_NS << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS);
+}
+
+/* w's clock stood still and the kernel had it asleep, after we saw this progress. */
+static void notice_blocked(struct look *l, struct knit__worker *w, uint64_t progress)
+{
+    if (progress_of(w) == progress)
+        l->noticed += knit__away_notice(w, KNIT__AWAY_BLOCKED);
 }
 
 /* A worker that is awake, and as far as we know runs something. */
@@ -90,20 +101,27 @@ static void inspect(struct look *l, struct knit__worker *w, bool backlog)
     watch->cpu = cpu;
     watch->at = l->now;
     if (progress != watch->seen || watch->since == 0) {
+        bool ran = watch->since != 0;
+
         watch->seen = progress;
         watch->since = l->now;
+        if (!backlog || passed - used < SUSPECT_NS)
+            return;
         /* a worker with a queue runs all the time, unless it just began to block */
-        l->suspect |= backlog && used < passed - passed / 8;
+        if (ran && knit__os_meter_waits(&w->meter))
+            notice_blocked(l, w, progress);
+        else
+            l->suspect = true;
         return;
     }
+    l->stuck |= backlog;
     if (used < passed / 4 && knit__os_meter_waits(&w->meter)) {
-        if (progress_of(w) == progress)
-            l->noticed += knit__away_notice(w, KNIT__AWAY_BLOCKED);
+        notice_blocked(l, w, progress);
     } else if (backlog && l->now - watch->since >= long_for(l)) {
         l->noticed += knit__away_notice(w, KNIT__AWAY_COMPUTING);
         l->computing++;
     } else if (used < passed - passed / 8) {
-        l->suspect = passed > PERIOD_NS / 2; /* once at a time: it may only be preempted */
+        l->suspect |= passed > PERIOD_NS / 2; /* once at a time: it may only be preempted */
     }
 }
 
@@ -186,13 +204,24 @@ static bool sleep_long(uint32_t word, int64_t latest)
     return slept;
 }
 
-/* The pause after a look at running workers. With nothing queued nobody suffers from a stuck one. */
-static int64_t pause_after(const struct look *l, uint32_t *quiet)
+/* Looks since something was seen. */
+struct calm {
+    uint32_t quiet;   /* queued */
+    uint32_t healthy; /* who did not get on */
+    uint32_t idle;    /* running */
+};
+
+/* The pause after a look at running workers. With nothing queued nobody suffers from a stuck one; a
+ * program in which nobody was stuck for long is likely to stay so. */
+static int64_t pause_after(const struct look *l, struct calm *calm)
 {
-    *quiet = l->queued ? 0 : *quiet + 1;
+    calm->quiet = l->queued ? 0 : calm->quiet + 1;
+    calm->healthy = l->noticed > 0 ? 0 : calm->healthy + 1;
     if (l->suspect)
         return SOON_NS;
-    return *quiet > QUIET_AFTER ? QUIET_PERIOD_NS : PERIOD_NS;
+    if (calm->quiet > QUIET_AFTER)
+        return QUIET_PERIOD_NS;
+    return calm->healthy > HEALTHY_AFTER && !l->stuck ? HEALTHY_PERIOD_NS : PERIOD_NS;
 }
 
 static void nap(uint32_t word, int64_t now, int64_t period)
@@ -206,7 +235,7 @@ static void nap(uint32_t word, int64_t now, int64_t period)
 
 static void *monitor(void *unused)
 {
-    uint32_t idle_looks = 0, quiet = 0;
+    struct calm calm = {0};
 
     (void)unused;
     knit__os_thread_name("knit-monitor");
@@ -218,16 +247,16 @@ static void *monitor(void *unused)
         struct look l = look();
 
         if (!knit__idle_nobody_runs()) {
-            idle_looks = 0;
-            nap(word, l.now, nudging ? PERIOD_NS : pause_after(&l, &quiet));
-        } else if (nudging || idle_looks < IDLE_LOOKS) {
-            idle_looks++;
-            nap(word, l.now, idle_looks < 3 || nudging ? PERIOD_NS : IDLE_PERIOD_NS);
+            calm.idle = 0;
+            nap(word, l.now, nudging ? PERIOD_NS : pause_after(&l, &calm));
+        } else if (nudging || calm.idle < IDLE_LOOKS) {
+            calm.idle++;
+            nap(word, l.now, calm.idle < 3 || nudging ? PERIOD_NS : IDLE_PERIOD_NS);
         } else {
             bool slept = sleep_long(word, look_again_at(&l));
             /* still nobody runs: not a reason to begin again */
             if (!slept || !knit__idle_nobody_runs())
-                idle_looks = 0;
+                calm = (struct calm){0};
         }
     }
     return NULL;
