@@ -31,6 +31,14 @@ static inline int64_t bench_now(void)
     return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Processor time of the process, s. */
+static inline double bench_cpu(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
 static inline void bench_die(const char *what, long code)
 {
     fprintf(stderr, "bench: %s: %ld\n", what, code);

@@ -3,7 +3,8 @@
  * turns: elapsed time with / without, medians of 9.
  * cpu        the same for the processor time of the whole process, the monitor's included
  * idle_us    processor time of the process while 1,000 tasks sleep for EXTRA seconds (default 10)
- * idle_ticks the same in ticks of the kernel (utime + stime of /proc/self/stat) */
+ * idle_ticks the same in ticks of the kernel (utime + stime of /proc/self/stat)
+ * none_us, none_ticks  the same with no tasks at all, after one has run */
 #include "../lib/bench_knit.h"
 
 #include <sys/times.h>
@@ -14,13 +15,6 @@ enum { ROUNDS = 9, SLEEPERS = 1000 };
 struct result {
     double elapsed, cpu, ticks;
 };
-
-static double cpu_us(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double)ts.tv_sec * 1e6 + (double)ts.tv_nsec / 1e3;
-}
 
 static double cpu_ticks(void)
 {
@@ -56,11 +50,29 @@ static int sleeper(void *arg)
 static struct result measure_busy(long size)
 {
     const int64_t start = bench_now();
-    const double cpu = cpu_us();
+    const double cpu = bench_cpu() * 1e6;
     knit_errgroup g = {0};
     bench_check(knit_errgroup_go(&g, busy, &size), "go");
     bench_check(knit_errgroup_wait(&g), "wait");
-    return (struct result){(double)(bench_now() - start), cpu_us() - cpu, 0};
+    return (struct result){(double)(bench_now() - start), bench_cpu() * 1e6 - cpu, 0};
+}
+
+/* Processor time of the process from a second on. */
+static struct result measure_rest(long seconds)
+{
+    const struct timespec rest = {.tv_sec = seconds - 1, .tv_nsec = 900 * 1000 * 1000};
+    sleep(1); /* all are parked, and the monitor is asleep */
+    const double cpu = bench_cpu() * 1e6, ticks = cpu_ticks();
+    nanosleep(&rest, NULL);
+    return (struct result){0, bench_cpu() * 1e6 - cpu, cpu_ticks() - ticks};
+}
+
+static struct result measure_none(long seconds)
+{
+    knit_errgroup g = {0};
+    bench_check(knit_errgroup_go(&g, no_op, NULL), "go");
+    bench_check(knit_errgroup_wait(&g), "wait");
+    return measure_rest(seconds);
 }
 
 static struct result measure_idle(long seconds)
@@ -69,11 +81,7 @@ static struct result measure_idle(long seconds)
     knit_errgroup g = {0};
     for (int i = 0; i < SLEEPERS; i++)
         bench_check(knit_errgroup_go(&g, sleeper, &asleep), "go");
-    sleep(1); /* all are parked, and the monitor is asleep */
-    const double cpu = cpu_us(), ticks = cpu_ticks();
-    const struct timespec rest = {.tv_sec = seconds - 1, .tv_nsec = 900 * 1000 * 1000};
-    nanosleep(&rest, NULL);
-    struct result r = {0, cpu_us() - cpu, cpu_ticks() - ticks};
+    const struct result r = measure_rest(seconds);
     bench_check(knit_errgroup_wait(&g), "wait");
     return r;
 }
@@ -108,9 +116,12 @@ int main(int argc, char **argv)
         elapsed[i % 2][i / 2] = r.elapsed;
         cpu[i % 2][i / 2] = r.cpu;
     }
-    const struct result idle = apart(measure_idle, args.extra ? args.extra : 10, NULL);
-    printf("%.4f cpu=%.4f idle_us=%.0f idle_ticks=%.0f\n",
+    const long seconds = args.extra ? args.extra : 10;
+    const struct result idle = apart(measure_idle, seconds, NULL);
+    const struct result none = apart(measure_none, seconds, NULL);
+    printf("%.4f cpu=%.4f idle_us=%.0f idle_ticks=%.0f none_us=%.0f none_ticks=%.0f\n",
            bench_median(elapsed[0], ROUNDS) / bench_median(elapsed[1], ROUNDS),
-           bench_median(cpu[0], ROUNDS) / bench_median(cpu[1], ROUNDS), idle.cpu, idle.ticks);
+           bench_median(cpu[0], ROUNDS) / bench_median(cpu[1], ROUNDS), idle.cpu, idle.ticks,
+           none.cpu, none.ticks);
     return 0;
 }

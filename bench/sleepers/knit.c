@@ -31,13 +31,6 @@ static void sleep_round(struct sleeper *sleepers, long n)
     bench_check(knit_errgroup_wait(&g), "wait");
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 static int by_lateness(const void *a, const void *b)
 {
     const struct sleeper *x = a, *y = b;
@@ -51,9 +44,9 @@ static int root(void *arg)
     struct sleeper *sleepers = calloc(n, sizeof *sleepers);
     bench_check(sleepers == NULL, "memory");
     sleep_round(sleepers, args->size / 100 + 1);
-    const double cpu = cpu_seconds();
+    const double cpu = bench_cpu();
     sleep_round(sleepers, args->size);
-    const double used = cpu_seconds() - cpu;
+    const double used = bench_cpu() - cpu;
     qsort(sleepers, n, sizeof *sleepers, by_lateness);
     printf("%.1f p99=%.1f cpu=%.3f peak=%.1f\n", sleepers[n / 2].late_us,
            sleepers[n - 1 - n / 100].late_us, used, bench_peak_mb());
