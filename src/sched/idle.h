@@ -14,7 +14,7 @@
  * Work that a worker queues for itself needs no such care, since that worker runs it in any case.
  * It wakes another one only when the queue is long enough in time (length x average run) to be
  * worth it. What this misjudges (a first long task, a task that blocks) the monitor (sysmon.c)
- * finds within a millisecond or two: it runs while any worker does.
+ * finds within some milliseconds: it runs while any worker does.
  *
  * A worker not started yet counts as asleep; waking it starts its thread.
  *
