@@ -20,6 +20,7 @@
 #include "knit/semaphore.h"
 #include "knit/errgroup.h"
 #include "knit/handle.h"
+#include "knit/policy.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
 #include "knit/schedgroup.h"

@@ -9,7 +9,7 @@
 #include "runtime.h"
 
 #include "group/group.h"
-#include "group/extra.h"
+#include "group/limit.h"
 #include "plat/simulated.h"
 #include "sched/census.h"
 #include "sched/guest.h"

@@ -71,12 +71,18 @@ set(KNIT_SOURCES
   sync/wait.c
   sync/waitgroup.c
   group/agenda.c
+  group/admit.c
+  group/end.c
   group/errgroup.c
   group/extra.c
+  group/gate.c
   group/handle.c
+  group/job.c
   group/limit.c
   group/panic.c
+  group/policy.c
   group/prepare.c
+  group/queue.c
   group/record.c
   group/retry.c
   group/schedgroup.c

@@ -33,7 +33,10 @@ enum {
     /* what becomes of a knit_panic in one of its tasks; neither: the process stops */
     KNIT_ERRGROUP_PANIC_ERROR = 4,  /* it is the task's failure */
     KNIT_ERRGROUP_PANIC_WAITER = 8, /* the same, and each wait and close panics in turn */
+    KNIT_ERRGROUP_STOP = 16, /* an error stops admission: what runs goes on, the rest is skipped */
 };
+
+struct knit_policy; /* knit/policy.h */
 
 /* All zero means: as with options NULL. */
 typedef struct knit_errgroup_options {
@@ -43,10 +46,15 @@ typedef struct knit_errgroup_options {
     knit_ctx *ctx;         /* parent of the group's context; borrowed while the group is used;
                               NULL: the ambient context of the first to use the group */
     knit_duration timeout; /* > 0: the group's context ends with -ETIMEDOUT so long after init */
-    unsigned keep_errors;  /* how many error records are kept; 0: 16 */
+    unsigned keep_errors;  /* how many error records are kept; 0: 16; KNIT_ALL_ERRORS: all */
     size_t stack;          /* bytes of a task's stack, as in KNIT_STACK (knit/runtime.h); the usual
                               size if that is larger; 0: the usual size */
+    const struct knit_policy
+        *policy; /* more rules (knit/policy.h); kept while the group is used, with
+                                         what it points to; NULL: none */
 } knit_errgroup_options;
+
+#define KNIT_ALL_ERRORS (~0u)
 
 /* Prepare a group. Options NULL: cancel on the first error, no limit, no timeout. The group makes a
  * context of its own (at its first use), a child of options->ctx or of the ambient one; it is
@@ -57,7 +65,8 @@ typedef struct knit_errgroup_options {
  *
  * Parks:    no.
  * Cancel:   not affected.
- * Errors:   -EINVAL (g NULL, an unknown flag, timeout < 0, stack > 64 MiB).
+ * Errors:   -EINVAL (g NULL, an unknown flag, timeout < 0, stack > 64 MiB, a policy that makes no
+ *           sense).
  * Pointers: g kept until wait or close returned; options borrowed, see its fields.
  * Threads:  any task, any thread. */
 KNIT_API int knit_errgroup_init(knit_errgroup *g, const knit_errgroup_options *options);
@@ -201,6 +210,9 @@ typedef struct knit_errgroup_counts {
     size_t failed;    /* ended with an error that is no echo */
     size_t echoes;    /* ended with an echo of the cancel */
     size_t skipped;   /* never ran: the group was cancelled first */
+    size_t running;   /* pending, less those that wait in the group's queue */
+    size_t done;      /* ended with success */
+    size_t dropped;   /* refused by KNIT_OVERFLOW_DROP: not among the submitted */
 } knit_errgroup_counts;
 
 /* Parks: no.  Cancel: not affected.  Errors: -EINVAL.  Pointers: borrowed.

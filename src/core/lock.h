@@ -8,7 +8,8 @@
  * Order (a lock may be taken while holding those left of it; the same kind twice never, but for
  * channels: a select holds those of several, taken in the order of their addresses):
  *   scope < ctx < channel < timer heap < ready queue < guests < guest < inject < idle < depot
- *   and scope < the table of extra blocks (group/extra.h), with nothing taken under that,
+ *   and scope < a group's state (group/policy.h) < the table of extra blocks (group/extra.h), with
+ *   nothing taken under that,
  * and syncmap by itself: taken with no other, nothing taken under it. */
 #ifndef KNIT_CORE_LOCK_H
 #define KNIT_CORE_LOCK_H

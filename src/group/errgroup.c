@@ -3,117 +3,24 @@
  * Starting, in this order: admission if there is a limit; count the child (before it can exist);
  * look at the flags again, since a close sets its flag and then looks at the count (seq_cst on both
  * sides: one of them sees the other); hand the record to the scheduler. On the stack of its owner,
- * with nothing special about the group, that is a few plain stores: knit_errgroup_go_at.
- *
- * First error: stored by one CAS, recorded, then the group's context is cancelled with it. What
- * ends with the context's own error after that is an echo. */
+ * with nothing special about the group, that is a few plain stores: knit_errgroup_go_at. */
 #include "group.h"
 
 #include "../base/assert.h"
 #include "../sched/pace.h"
-#include "extra.h"
 #include "handle.h"
+#include "limit.h"
 #include "panic.h"
+#include "policy.h"
 #include "record.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- failing and ending ---- */
-
-/* An own context was made by prepare and is released under the lock only when no task is left: hold
- * it while cancelling. */
-static void cancel_own_ctx(struct knit__group *g, int cause)
-{
-    knit_ctx *ctx = NULL;
-
-    if (!(knit__group_flags(g) & GROUP_INITED))
-        return;
-    knit__lock(&g->scope.lock);
-    if (knit__group_ctx(g))
-        ctx = knit_ctx_ref(knit__ctx_public(knit__group_ctx(g)));
-    knit__unlock(&g->scope.lock);
-    knit_ctx_cancel(ctx, cause);
-    knit_ctx_unref(ctx);
-}
-
-void knit__group_end(struct knit__group *g, int cause, bool record)
-{
-    if (cause == 0)
-        cause = -ECANCELED;
-    if (record)
-        knit__group_set_error(g, cause);
-    knit__group_set(g, GROUP_CANCELED | KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SKIP);
-    cancel_own_ctx(g, cause);
-    knit__group_purge(g);
-}
-
-/* Whether r says no more than that the group was cancelled. */
-static bool is_echo(const struct knit__group *g, const struct knit__run *run, int r)
-{
-    const struct knit__scope *s = run->rec.group;
-    int err = knit__ctx_ended(s->cancel);
-
-    if ((run->rec.flags & KNIT__REC_HANDLE) && knit__handle_echo(run, r))
-        return true;
-    if (err != 0 && (r == err || r == -ECANCELED))
-        return true;
-    return r == -ECANCELED && (knit__group_flags(g) & GROUP_CANCELED) != 0;
-}
-
-static void task_failed(struct knit__group *g, struct knit__run *run, int r)
-{
-    bool first;
-
-    if (is_echo(g, run, r)) {
-        knit__extra_count(g, KNIT__COUNT_ECHO);
-        return;
-    }
-    first = knit__group_set_error(g, r); /* before it can be seen in the counts */
-    knit__extra_count(g, KNIT__COUNT_FAILED);
-    if (first)
-        run->rec.flags |= KNIT__REC_FIRST;
-    knit__record_failure(g, run, r);
-    if (first && (knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED)
-        knit__group_end(g, r, false);
-}
-
-/* What the record itself owns. */
-static void release_arg(const struct knit__rec *rec, int r, bool skipped)
-{
-    if (rec->flags & KNIT__REC_COPY)
-        free(rec->arg);
-    else if (rec->flags & KNIT__REC_HANDLE)
-        knit__handle_ended(rec, r, skipped);
-}
-
-void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
-{
-    struct knit__group *g = run->rec.group;
-
-    skipped |= (run->rec.flags & KNIT__REC_SKIPPED) != 0;
-    if (skipped)
-        knit__extra_count(g, KNIT__COUNT_SKIPPED);
-    else if (r != 0)
-        task_failed(g, run, r);
-    if (knit__run_touched(run))
-        knit__record_drop(run);
-    release_arg(&run->rec, r, skipped);
-}
-
-void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r)
-{
-    struct knit__run run = {.rec = *rec};
-
-    knit__group_task_ended(&run, r, r == 0);
-    knit__scope_subtract(&g->scope, 1);
-}
-
 /* ---- members ---- */
 
-/* Whether t runs a task of g, or of a group nested in g. */
-static bool is_member(const struct knit__group *g, const struct knit__task *t)
+bool knit__group_is_member(const struct knit__group *g, const struct knit__task *t)
 {
     for (const struct knit__run *run = t->run; run; run = run->up) {
         for (const struct knit__group *at = run->rec.group; at; at = knit__group_up(at)) {
@@ -145,7 +52,7 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
     uint32_t flags = GROUP_INITED | stack << KNIT__SCOPE_STACK_SHIFT;
 
     if (!g || o->timeout < 0 || (o->flags & ~(unsigned)KNIT_ERRGROUP_FLAGS) != 0 ||
-        (o->stack > 0 && stack == 0))
+        (o->stack > 0 && stack == 0) || (o->policy && !knit__policy_valid(o->policy)))
         return -EINVAL;
     memset(group, 0, sizeof *group);
     if (o->flags & KNIT_ERRGROUP_KEEP_GOING)
@@ -156,8 +63,14 @@ int knit_errgroup_init(knit_errgroup *group, const knit_errgroup_options *option
         flags |= GROUP_PANIC_ERROR;
     if (o->flags & KNIT_ERRGROUP_PANIC_WAITER)
         flags |= GROUP_PANIC_WAITER;
+    if (o->flags & KNIT_ERRGROUP_STOP)
+        flags |= GROUP_STOP;
     if (o->limit > 0)
         flags |= GROUP_LIMITED;
+    if (o->policy) {
+        flags |= GROUP_POLICY | KNIT__SCOPE_SHARED | KNIT__SCOPE_FOLDED | KNIT__SCOPE_SLOW_GO;
+        g->scope.rules = o->policy;
+    }
     g->limit = o->limit > 0 ? o->limit : 0;
     g->keep = o->keep_errors;
     g->name = o->name;
@@ -215,7 +128,7 @@ static int start(struct knit__group *g, struct knit__task *t, struct knit__rec *
     int r = knit__group_prepare(g, t, ours); /* again, if a wait ended meanwhile */
 
     if (r == 0) {
-        r = knit__group_ended(g);
+        r = rec->flags & KNIT__RUN_ANYWAY ? 0 : knit__group_ended(g);
         if (r < 0) {
             knit__group_settle(g, rec, 0);
             return r;
@@ -232,8 +145,7 @@ static int fail_unstarted(struct knit__group *g, int r)
 {
     if (knit__group_set_error(g, r)) {
         knit__extra_count_outside(g, KNIT__COUNT_FAILED);
-        if ((knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED)
-            knit__group_end(g, r, false);
+        knit__group_first_failed(g, r);
     }
     return r;
 }
@@ -241,7 +153,7 @@ static int fail_unstarted(struct knit__group *g, int r)
 /* Somebody else has prepared the owner's group: say whose it is. */
 static void adopt_prepared(struct knit__group *g, struct knit__task *t)
 {
-    if (knit__group_up(g) || !t->run->rec.group || is_member(g, t))
+    if (knit__group_up(g) || !t->run->rec.group || knit__group_is_member(g, t))
         return;
     knit__lock(&g->scope.lock);
     if (knit__group_is_prepared(g))
@@ -249,28 +161,54 @@ static void adopt_prepared(struct knit__group *g, struct knit__task *t)
     knit__unlock(&g->scope.lock);
 }
 
-/* All that comes before starting: 0 counted, 1 done (queued), or why not. */
+/* The policy hears of the task before it is asked for a place. */
+static int admit_by_policy(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
+                           bool try)
+{
+    const knit_policy *p = knit__group_policy(g);
+    int r;
+
+    if (!p || (!p->join && !p->progress))
+        return knit__group_admit(g, t, rec, try);
+    r = knit__policy_add(g);
+    if (r < 0)
+        return r;
+    rec->flags |= KNIT__REC_TOLD;
+    r = knit__group_admit(g, t, rec, try);
+    if (r < 0 || r == KNIT__DROPPED)
+        knit__policy_refused(g);
+    return r;
+}
+
+/* All that comes before starting: a knit__admission, or why not. */
 static int admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec, bool ours,
                  bool try)
 {
-    enum knit__admit how = KNIT__ADMIT_TRY;
+    bool anyway = (rec->flags & KNIT__RUN_ANYWAY) != 0;
     int r;
 
-    if (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED))
+    if (!anyway && (knit__group_flags(g) & (GROUP_CANCELED | GROUP_CLOSED)))
         return refuse(g, -ECANCELED);
     r = knit__group_prepare(g, t, ours);
     if (r < 0)
         return fail_unstarted(g, r);
     if (ours)
         adopt_prepared(g, t);
-    if (!(knit__group_flags(g) & GROUP_LIMITED)) {
+    if (!(knit__group_flags(g) & (GROUP_LIMITED | GROUP_POLICY)) && !(rec->flags & KNIT__REC_JOB)) {
         count_child(g, ours, &rec->index);
-        return 0;
+        return KNIT__ADMITTED;
     }
-    if (!try)
-        how = is_member(g, t) ? KNIT__ADMIT_QUEUE : KNIT__ADMIT_WAIT;
-    r = knit__group_admit(g, t, rec, how);
+    r = admit_by_policy(g, t, rec, try);
+    if (r == KNIT__DROPPED)
+        knit__extra_count_outside(g, KNIT__COUNT_DROPPED);
     return r == -ENOMEM ? fail_unstarted(g, r) : r < 0 ? refuse(g, r) : r;
+}
+
+/* By policy the caller runs the task itself, as a child like any other. */
+static void run_inline(struct knit__group *g, struct knit__task *t, const struct knit__rec *rec)
+{
+    knit__run_inline(t, rec);
+    knit__scope_subtract(&g->scope, 1);
 }
 
 /* Everything but the fast path. */
@@ -286,17 +224,18 @@ static KNIT__NOINLINE int go_slow(struct knit__group *g, struct knit__rec *rec, 
         ours = knit__scope_is_ours(t, &g->scope);
         r = admit(g, t, rec, ours, try);
     }
-    if (r == 0) {
+    if (r == KNIT__ADMITTED)
         r = start(g, t, rec, ours);
-    } else if (r < 0) {
-        release_arg(rec, r, true); /* nobody will run it */
-    }
+    else if (r == KNIT__INLINE)
+        run_inline(g, t, rec);
+    else if (r < 0 || r == KNIT__DROPPED)
+        knit__rec_release(rec, r, true); /* nobody will run it */
     if (r < 0 && fresh)
         knit__group_release_ctx(
             g, true); /* perhaps nobody will wait for a group that has started nothing */
     else if (r < 0)
         knit__group_turned_away(g, ours);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : r == KNIT__DROPPED ? KNIT_DROPPED : 0;
 }
 
 /* The ring filled up, or it is time to look whether others should be woken. */
@@ -506,9 +445,9 @@ static int wait_checks(const struct knit__group *g, struct knit__task **ret_task
 /* Help is over and tasks are left, or may be. */
 static KNIT__NOINLINE int wait_slow(struct knit__group *g, struct knit__task *t)
 {
-    if (is_member(g, t))
+    if (knit__group_is_member(g, t))
         return -EDEADLK;
-    if (knit__group_flags(g) & GROUP_LIMITED)
+    if (knit__group_flags(g) & (GROUP_LIMITED | GROUP_POLICY))
         join_limited(g, t);
     knit__scope_join(t, &g->scope, KNIT__NEVER, NULL); /* cannot fail: no deadline, no context */
     return finish_wait(g, t);
@@ -524,7 +463,11 @@ static KNIT__NOINLINE int wait_checked(struct knit__group *g)
     struct knit__task *t;
     int r = wait_checks(g, &t);
 
-    return r < 0 ? r : wait_all(g, t);
+    if (r < 0)
+        return r;
+    if (knit__group_is_watched(g) && !knit__group_is_member(g, t))
+        knit__policy_waited(g); /* before it helps: what runs on top of it may wait for just that */
+    return wait_all(g, t);
 }
 
 int knit_errgroup_wait(knit_errgroup *group)
@@ -548,9 +491,11 @@ int knit_errgroup_wait_until(knit_errgroup *group, knit_time deadline)
     if (r < 0)
         return r;
     if (deadline == KNIT__NEVER && t->run->ctx == NULL)
-        return wait_all(g, t);
-    if (is_member(g, t))
+        return wait_checked(g);
+    if (knit__group_is_member(g, t))
         return -EDEADLK;
+    if (knit__group_is_watched(g))
+        knit__policy_waited(g);
     r = knit__scope_join(t, &g->scope, deadline, t->run->ctx);
     if (r == 0)
         return wait_all(g, t);
@@ -575,9 +520,11 @@ int knit_errgroup_close(knit_errgroup *group)
 
     if (r < 0)
         return r;
-    if (is_member(g, t))
+    if (knit__group_is_member(g, t))
         return -EDEADLK;
     knit__group_set(g, GROUP_CLOSED | KNIT__SCOPE_SLOW_GO);
+    if (knit__group_is_watched(g))
+        knit__policy_waited(g);
     knit__group_end(g, -ECANCELED, false);
     return wait_all(g, t);
 }
@@ -595,21 +542,41 @@ knit_ctx *knit_errgroup_ctx(knit_errgroup *group)
     return knit__ctx_public(g->scope.cancel);
 }
 
-int knit_errgroup_stats(const knit_errgroup *group, knit_errgroup_counts *ret_counts)
+void knit__group_count(const struct knit__group *g, const struct knit__extra *x,
+                       knit_errgroup_counts *ret_counts)
 {
-    const struct knit__group *g = knit__group_of(group);
+    size_t pending = knit__scope_pending(&g->scope), submitted = knit__scope_submitted(&g->scope);
+    size_t ended = submitted > pending ? submitted - pending : 0, failed;
     uint32_t counts[KNIT__COUNTS];
 
-    if (!g || !ret_counts || !knit__group_valid(g))
-        return -EINVAL;
     knit__extra_counts(g, counts);
+    if (x && x->state && knit__usher_there(x->state) && pending > 0)
+        pending--;
+    failed =
+        (size_t)counts[KNIT__COUNT_FAILED] + counts[KNIT__COUNT_ECHO] + counts[KNIT__COUNT_SKIPPED];
     *ret_counts = (knit_errgroup_counts){
-        .submitted = (size_t)knit__scope_submitted(&g->scope) + counts[KNIT__COUNT_REFUSED],
-        .pending = knit__scope_pending(&g->scope),
+        .submitted = submitted + counts[KNIT__COUNT_REFUSED],
+        .pending = pending,
         .failed = counts[KNIT__COUNT_FAILED],
         .echoes = counts[KNIT__COUNT_ECHO],
         .skipped = (size_t)counts[KNIT__COUNT_SKIPPED] + counts[KNIT__COUNT_REFUSED],
+        .running = pending,
+        .done = ended > failed ? ended - failed : 0,
+        .dropped = counts[KNIT__COUNT_DROPPED],
     };
+    if (x)
+        ret_counts->running -= knit__queue_count(&x->queue);
+}
+
+int knit_errgroup_stats(const knit_errgroup *group, knit_errgroup_counts *ret_counts)
+{
+    struct knit__group *g = knit__group_of(group);
+
+    if (!g || !ret_counts || !knit__group_valid(g))
+        return -EINVAL;
+    knit__lock(&g->scope.lock); /* keeps the extra block */
+    knit__group_count(g, knit__extra_of(g), ret_counts);
+    knit__unlock(&g->scope.lock);
     return 0;
 }
 

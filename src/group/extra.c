@@ -1,6 +1,7 @@
 /* The table of extra blocks. See extra.h. */
 #include "extra.h"
 
+#include "policy.h"
 #include "record.h"
 
 #include <stdlib.h>
@@ -149,7 +150,8 @@ struct knit__extra *knit__extra_get(struct knit__group *g)
 
 static void note_not_all(struct knit__group *g, enum knit__count what)
 {
-    if (what != KNIT__COUNT_FAILED && !(knit__group_flags(g) & GROUP_NOT_ALL))
+    if (what != KNIT__COUNT_FAILED && what != KNIT__COUNT_DROPPED &&
+        !(knit__group_flags(g) & GROUP_NOT_ALL))
         knit__group_set(g, GROUP_NOT_ALL);
 }
 
@@ -193,8 +195,10 @@ void knit__extra_release(struct knit__group *g)
 {
     struct knit__extra *x = knit__extra_of(g);
 
-    if (!x || x->room_first)
-        return; /* who waits for room is no child, but uses it */
+    if (!x || x->callers.first || (x->state && knit__state_in_use(x->state)))
+        return; /* who waits for room is no child, but uses it; so is who is about to start one */
+    knit__state_free(x->state);
+    x->state = NULL;
     knit__extras_lock();
     atomic_fetch_and_explicit(&g->scope.flags, ~(uint32_t)GROUP_EXTRA, memory_order_seq_cst);
     if (knit__extra_find_locked(g))

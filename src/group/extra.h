@@ -11,15 +11,23 @@
 #define KNIT_GROUP_EXTRA_H
 
 #include "group.h"
+#include "queue.h"
 
 struct knit__report;
 struct knit__room;
+struct knit__state;
+
+/* Tasks that wait in limit.c, the first first. */
+struct knit__line {
+    struct knit__room *first, *last;
+};
 
 enum knit__count {
     KNIT__COUNT_FAILED,
     KNIT__COUNT_ECHO,
     KNIT__COUNT_SKIPPED, /* children that did not run */
     KNIT__COUNT_REFUSED, /* never were children */
+    KNIT__COUNT_DROPPED, /* likewise, by an overflow policy */
     KNIT__COUNTS
 };
 
@@ -33,9 +41,13 @@ struct knit__extra {
     /* atomic */
     _Atomic uint32_t counts[KNIT__COUNTS];
     /* the group's lock */
-    uint32_t queued; /* children in the queue */
-    struct knit__room *room_first, *room_last;
-    struct knit__chunk *queue_first, *queue_last;
+    struct knit__queues queue; /* children that wait for a place */
+    uint32_t placeless;        /* children that hold no place, the queued ones included */
+    uint32_t heavy;            /* places held beyond one a child */
+    bool turn;                 /* who comes back is before the queue next time */
+    struct knit__line callers; /* of go, no children yet */
+    struct knit__line back;    /* children that want their places again */
+    struct knit__state *state; /* NULL: none needed so far; see policy.h */
 };
 
 /* The pinned block, or NULL. By a child, or with the group's lock. */
@@ -52,6 +64,9 @@ struct knit__extra *knit__extra_get(struct knit__group *g);
 void knit__extra_count(struct knit__group *g, enum knit__count what);
 void knit__extra_count_outside(struct knit__group *g, enum knit__count what);
 void knit__extra_counts(const struct knit__group *g, uint32_t *ret_counts);
+/* What knit_errgroup_stats says. x: the pinned block, or NULL. */
+void knit__group_count(const struct knit__group *g, const struct knit__extra *x,
+                       knit_errgroup_counts *ret_counts);
 /* No child is left; the group's lock is held. */
 void knit__extra_release(struct knit__group *g);
 

@@ -1,9 +1,6 @@
 /* A group: a scope with errors, a limit and a context. The engine behind every public front.
  *
- * Admission (limit.c): a group with a limit starts a task only while fewer children run. A caller
- * from outside that finds no room waits in `room`; a member's task waits in `queue`, counted as a
- * child already. While there is any of that, the scope's ROOM bit is set, and every child that ends
- * hands its place on: to the queue first, then to the first caller.
+ * Admission: a group with a limit starts a task only while fewer children hold a place. See limit.h.
  *
  * Preparing: at its first use after birth or after a wait, a group takes the context its tasks will
  * run under. A {0} group takes the user's ambient one: borrowed where it is the base context of the
@@ -23,15 +20,20 @@
 #include <knit/errgroup.h>
 
 enum {
-    KNIT__REC_COPY = 1,  /* rec.arg is a block of the group's, freed at the end */
-    KNIT__REC_FIRST = 2, /* its failure was the first of its group */
-    KNIT__REC_HANDLE = 4, /* rec.arg is a task's handle: see handle.c */
-    KNIT__REC_SKIPPED = 8, /* that was cancelled before it began */
+    KNIT__REC_COPY = 1,       /* rec.arg is a block of the group's, freed at the end */
+    KNIT__REC_FIRST = 2,      /* its failure was the first of its group */
+    KNIT__REC_HANDLE = 4,     /* rec.arg is a task's handle: see handle.c */
+    KNIT__REC_SKIPPED = 8,    /* that was cancelled before it began */
+    KNIT__REC_JOB = 16,       /* it has options of its own: see job.h */
+    KNIT__REC_TOLD = 32,      /* its end is told to its group's policy */
+    KNIT__REC_PLACELESS = 64, /* a child that holds no place, to its end */
+    KNIT__REC_PERMIT = 128,   /* no job, and it holds one of its group's limiter */
 };
 
 enum {
     KNIT_ERRGROUP_FLAGS = KNIT_ERRGROUP_KEEP_GOING | KNIT_ERRGROUP_LATE_OK |
-                          KNIT_ERRGROUP_PANIC_ERROR | KNIT_ERRGROUP_PANIC_WAITER,
+                          KNIT_ERRGROUP_PANIC_ERROR | KNIT_ERRGROUP_PANIC_WAITER |
+                          KNIT_ERRGROUP_STOP,
 };
 
 /* Bits of scope.flags. */
@@ -43,19 +45,24 @@ enum {
     GROUP_LIMITED = 1u << (KNIT__SCOPE_OWN_BIT + 4),
     GROUP_CANCELED = 1u << (KNIT__SCOPE_OWN_BIT + 5),
     GROUP_CLOSED = 1u << (KNIT__SCOPE_OWN_BIT + 6),
-    GROUP_BAD = 1u << (KNIT__SCOPE_OWN_BIT + 7), /* a KNIT_SCOPE with unusable options */
-    GROUP_PARENT = 1u << (KNIT__SCOPE_OWN_BIT + 8), /* the context's parent was given */
-    GROUP_EXTRA = 1u << (KNIT__SCOPE_OWN_BIT + 9),  /* extra is valid */
+    GROUP_BAD = 1u << (KNIT__SCOPE_OWN_BIT + 7),      /* a KNIT_SCOPE with unusable options */
+    GROUP_PARENT = 1u << (KNIT__SCOPE_OWN_BIT + 8),   /* the context's parent was given */
+    GROUP_EXTRA = 1u << (KNIT__SCOPE_OWN_BIT + 9),    /* extra is valid */
     GROUP_NOT_ALL = 1u << (KNIT__SCOPE_OWN_BIT + 10), /* a task was skipped, or ended as an echo */
     GROUP_PANIC_ERROR = 1u << (KNIT__SCOPE_OWN_BIT + 11),
     GROUP_PANIC_WAITER = 1u << (KNIT__SCOPE_OWN_BIT + 12),
     GROUP_PANICKED = 1u << (KNIT__SCOPE_OWN_BIT + 13), /* a task did, and that was contained */
+    GROUP_STOP = 1u << (KNIT__SCOPE_OWN_BIT + 14),
+    GROUP_POLICY = 1u << (KNIT__SCOPE_OWN_BIT + 15),  /* scope.rules is its policy: see policy.h */
+    GROUP_STATE = 1u << (KNIT__SCOPE_OWN_BIT + 16),   /* extra->state was there once */
+    GROUP_DECIDED = 1u << (KNIT__SCOPE_OWN_BIT + 17), /* its join has had enough */
 };
 
-_Static_assert(GROUP_PANICKED < 1u << KNIT__SCOPE_STACK_SHIFT, "the bits above are the scheduler's");
+_Static_assert(GROUP_DECIDED < 1u << KNIT__SCOPE_STACK_SHIFT, "the bits above are the scheduler's");
 
-/* Values of scope.prepared: also tell a group from garbage. */
-enum { GROUP_NEW = 0, GROUP_PREPARED = 0x4b4e };
+/* Values of scope.prepared: also tell a group from garbage. WATCHED: prepared, and with a policy or
+ * services, so that a wait has something to say first. */
+enum { GROUP_NEW = 0, GROUP_PREPARED = 0x4b4e, GROUP_WATCHED = 0x4b4f };
 
 struct knit__extra;
 
@@ -96,7 +103,7 @@ static inline bool knit__group_valid(const struct knit__group *g)
 {
     uint32_t prepared = atomic_load_explicit(&g->scope.prepared, memory_order_acquire);
 
-    return (prepared == GROUP_NEW || prepared == GROUP_PREPARED) &&
+    return (prepared == GROUP_NEW || (prepared | 1) == GROUP_WATCHED) &&
            atomic_load_explicit(&g->scope.claimed, memory_order_relaxed) <= 1;
 }
 
@@ -134,7 +141,7 @@ static inline bool knit__group_set_error(struct knit__group *g, int code)
 
 static inline bool knit__group_is_prepared(const struct knit__group *g)
 {
-    return atomic_load_explicit(&g->scope.prepared, memory_order_acquire) == GROUP_PREPARED;
+    return atomic_load_explicit(&g->scope.prepared, memory_order_acquire) != GROUP_NEW;
 }
 
 /* The context of the children; NULL: it never ends, or there is none yet. */
@@ -174,17 +181,22 @@ void knit__group_release_ctx(struct knit__group *g, bool settle);
  * keeps no extra block. */
 void knit__group_turned_away(struct knit__group *g, bool ours);
 
+/* It has a policy, or services. */
+static inline bool knit__group_is_watched(const struct knit__group *g)
+{
+    return (knit__group_flags(g) & (GROUP_POLICY | GROUP_STATE)) != 0;
+}
+
+static inline const struct knit_policy *knit__group_policy(const struct knit__group *g)
+{
+    return knit__group_flags(g) & GROUP_POLICY ? g->scope.rules : NULL;
+}
+
 /* errgroup.c */
 /* Why the group takes no more tasks; 0: it does. With its lock, or holding a count of it. */
 int knit__group_ended(const struct knit__group *g);
-/* A child ended, or was skipped (upcall of the scheduler). */
-void knit__group_task_ended(struct knit__run *run, int r, bool skipped);
-/* Cancel: no new tasks, waiters and queue are turned away, the own context ends. cause: what wait
- * will return unless there is an error. record: store it as that. */
-void knit__group_end(struct knit__group *g, int cause, bool record);
-/* Settle a counted task that cannot run with error r (0: skip it). */
-void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r);
-
+/* Whether t runs a task of g, or of a group nested in g. */
+bool knit__group_is_member(const struct knit__group *g, const struct knit__task *t);
 /* A start with flags of the record's own. */
 int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_site *site,
                    uint32_t rec_flags);
@@ -192,15 +204,19 @@ int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_sit
 int knit__group_fail(struct knit__group *g, int r);
 bool knit__group_usable(const struct knit__group *g);
 
-/* limit.c */
-enum knit__admit { KNIT__ADMIT_WAIT, KNIT__ADMIT_QUEUE, KNIT__ADMIT_TRY };
-/* Count rec as a child when the limit has room for it. 0: counted, the caller starts it. 1: counted
- * and queued; the caller is done. Else an error of go. */
-int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
-                      enum knit__admit how);
-/* A child ends while somebody waits for room (upcall of the scheduler): its last touch. */
-void knit__group_leave(struct knit__scope *s);
-/* Turn away who waits for room and skip what is queued. */
-void knit__group_purge(struct knit__group *g);
+/* end.c */
+/* A child ended, or was skipped (upcall of the scheduler). */
+void knit__group_task_ended(struct knit__run *run, int r, bool skipped);
+/* Cancel: no new tasks, waiters and queue are turned away, the own context ends. cause: what wait
+ * will return unless there is an error. record: store it as that. */
+void knit__group_end(struct knit__group *g, int cause, bool record);
+/* The same without an error, and what runs is not told. */
+void knit__group_stop(struct knit__group *g);
+/* The group's first error is r: what that means for the others. */
+void knit__group_first_failed(struct knit__group *g, int r);
+/* Settle a counted task that cannot run with error r (0: skip it). */
+void knit__group_settle(struct knit__group *g, const struct knit__rec *rec, int r);
+/* Give back what the record itself owns: nobody will run it any more. */
+void knit__rec_release(const struct knit__rec *rec, int r, bool skipped);
 
 #endif

@@ -170,24 +170,40 @@ static knit_task *task_new(knit_fn *fn, void *arg, bool wants_ready)
     return task;
 }
 
+knit_task *knit__handle_new(knit_fn *fn, void *arg)
+{
+    return task_new(fn, arg, false);
+}
+
+int knit__handle_start(struct knit__group *g, knit_task *task, knit_task **ret_task,
+                       const knit_site *site, uint32_t rec_flags)
+{
+    int r = knit__group_go(g, run_task, task, site, rec_flags | KNIT__REC_HANDLE);
+
+    if (r != 0)
+        knit_task_unref(task); /* the record's reference is gone */
+    else
+        *ret_task = task;
+    return r;
+}
+
+void *knit__handle_arg(const knit_task *task)
+{
+    return task->arg;
+}
+
 static int start_task(knit_errgroup *group, knit_fn *fn, void *arg, knit_task **ret_task,
                       const knit_site *site, bool wants_ready)
 {
     struct knit__group *g = knit__group_of(group);
     knit_task *task;
-    int r;
 
     if (!knit__group_usable(g) || !fn || !ret_task)
         return -EINVAL;
     task = task_new(fn, arg, wants_ready);
     if (!task)
         return knit__group_fail(g, -ENOMEM);
-    r = knit__group_go(g, run_task, task, site, KNIT__REC_HANDLE);
-    if (r < 0)
-        knit_task_unref(task); /* the record's reference is gone */
-    else
-        *ret_task = task;
-    return r;
+    return knit__handle_start(g, task, ret_task, site, 0);
 }
 
 int knit_errgroup_go_task_at(knit_errgroup *g, knit_fn *fn, void *arg, knit_task **ret_task,
@@ -340,7 +356,7 @@ int knit_errgroup_start_at(knit_errgroup *g, knit_fn *fn, void *arg, void **ret_
     knit_task *task = NULL;
     int r = start_task(g, fn, arg, &task, site, true);
 
-    if (r < 0)
+    if (r != 0)
         return r;
     r = wait_for(task, true, KNIT__NEVER);
     r = outcome_of_start(task, r, ret_value);

@@ -1,188 +1,294 @@
-/* Admission: the limit of a group.
- *
- * What runs is what the scope counts (sched/scope.h), less what waits in the queue. While nobody
- * waits, starting a task is one compare-and-swap on that count. Who finds no room takes the lock,
- * sets ROOM, and looks once more: from then on nobody starts a task without the lock, and no child
- * ends without it, so what was counted stays. Either that look sees the end of a child, or the child
- * sees ROOM.
- *
- * The owner of a private scope waits privately: parked, it leaves its count alone, and whoever
- * admits it counts for it, under the lock. All other callers share the scope first. */
-#include "extra.h"
+/* Places: who holds them, who is first in turn, and how they are handed on. See limit.h. */
+#include "limit.h"
 
 #include "../sync/wait.h"
+#include "places.h"
 
 #include <errno.h>
 
-/* A caller that waits for room; on its stack. */
+/* Who waits in a line; on its stack. */
 struct knit__room {
     struct knit__room *next;
     struct knit__task *task;
-    uint32_t index; /* of the child, when admitted */
+    struct knit__rec *rec; /* what is to start, or goes on */
 };
 
-enum { WOKE_ADMITTED = KNIT__WOKE_SOURCE, WOKE_TURNED_AWAY };
+enum { WOKE_ADMITTED = KNIT__WOKE_SOURCE, WOKE_QUEUED, WOKE_TURNED_AWAY };
 
-static bool limited(const struct knit__group *g)
-{
-    return (knit__group_flags(g) & GROUP_LIMITED) != 0;
-}
-
-static int64_t limit_of(const struct knit__group *g)
-{
-    return limited(g) ? atomic_load_explicit(&g->limit, memory_order_relaxed) : INT32_MAX;
-}
-
-/* Count rec as a child if there is room and nobody waits for it; the scope is shared. */
-static bool take_place(struct knit__group *g, struct knit__rec *rec)
-{
-    int64_t limit = limit_of(g), left = atomic_load_explicit(&g->scope.left, memory_order_relaxed);
-
-    do {
-        if ((left & KNIT__LEFT_ROOM) || knit__left_open(left) >= limit)
-            return false;
-        /* seq_cst: as in knit__scope_enter_shared */
-    } while (!atomic_compare_exchange_weak_explicit(&g->scope.left, &left,
-                                                    left + KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD,
-                                                    memory_order_seq_cst, memory_order_relaxed));
-    rec->index = knit__left_high(left);
-    return true;
-}
+/* ---- places; lock held ---- */
 
 static bool is_shared(const struct knit__group *g)
 {
     return (knit__group_flags(g) & KNIT__SCOPE_SHARED) != 0;
 }
 
-/* Count a child: for the caller, or for the owner of a private scope, who waits. lock held. */
-static uint32_t count_locked(struct knit__group *g)
+/* Count a child: for the caller, or for the owner of a private scope, who waits. */
+uint32_t knit__count_child_locked(struct knit__group *g)
 {
-    uint64_t plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+    uint64_t plain;
 
     if (is_shared(g))
         return knit__scope_enter_shared(&g->scope);
+    plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
     atomic_store_explicit(&g->scope.plain, plain + ((uint64_t)1 << 32), memory_order_relaxed);
     return (uint32_t)(plain >> 32);
 }
 
-/* With ROOM set and the lock held; `leaving` children are about to be subtracted. */
-static bool has_room_locked(const struct knit__group *g, uint32_t leaving)
+/* Places held, with ROOM set; `leaving` children are about to be subtracted. */
+static inline int64_t held_locked(const struct knit__group *g, const struct knit__extra *x,
+                                  uint32_t leaving)
 {
-    const struct knit__extra *x = knit__extra_of(g);
-    int64_t queued = x ? x->queued : 0;
+    int64_t pending = (int64_t)knit__scope_pending(&g->scope) - leaving;
 
-    return (int64_t)knit__scope_pending(&g->scope) - queued - leaving < limit_of(g);
+    return x ? pending - x->placeless + x->heavy : pending;
 }
 
-static bool nobody_waits_locked(const struct knit__group *g)
+static inline bool has_room_locked(const struct knit__group *g, const struct knit__extra *x,
+                                   uint32_t leaving, uint32_t weight)
 {
-    const struct knit__extra *x = knit__extra_of(g);
+    int64_t held = held_locked(g, x, leaving), limit = knit__limit_of(g);
 
-    return !x || (!x->queue_first && !x->room_first);
+    return held + weight <= limit || (held <= 0 && limit > 0);
 }
 
-/* ---- the queue of members' tasks; lock held ---- */
+/* ---- who is first; lock held ---- */
 
-static int queue_put_locked(struct knit__extra *x, const struct knit__rec *rec)
+enum turn { TURN_NOBODY, TURN_QUEUE, TURN_BACK, TURN_CALLER };
+
+static inline enum turn turn_locked(const struct knit__extra *x)
 {
-    struct knit__chunk *c = x->queue_last;
+    if (!x)
+        return TURN_NOBODY;
+    if (x->back.first && (knit__queue_count(&x->queue) == 0 || x->turn))
+        return TURN_BACK;
+    if (knit__queue_count(&x->queue) != 0)
+        return TURN_QUEUE;
+    return x->callers.first ? TURN_CALLER : TURN_NOBODY;
+}
 
-    if (!c || c->end == KNIT__CHUNK_CAPACITY) {
-        c = knit__chunk_get();
-        if (!c)
-            return -ENOMEM;
-        c->next = NULL;
-        if (x->queue_last)
-            x->queue_last->next = c;
-        else
-            x->queue_first = c;
-        x->queue_last = c;
+static inline uint32_t weight_of_turn(const struct knit__extra *x, enum turn turn)
+{
+    switch (turn) {
+    case TURN_QUEUE: return knit__rec_weight(knit__queue_head(&x->queue));
+    case TURN_BACK: return knit__rec_weight(x->back.first->rec);
+    case TURN_CALLER: return knit__rec_weight(x->callers.first->rec);
+    case TURN_NOBODY: break;
     }
-    c->recs[c->end++] = *rec;
-    x->queued++;
     return 0;
 }
 
-static bool queue_get_locked(struct knit__extra *x, struct knit__rec *ret_rec)
+uint32_t knit__first_weight_locked(const struct knit__group *g)
 {
-    struct knit__chunk *c = x->queue_first;
+    const struct knit__extra *x = knit__extra_of(g);
+    uint32_t weight = weight_of_turn(x, turn_locked(x));
 
-    if (!c)
-        return false;
-    *ret_rec = c->recs[c->begin++];
-    x->queued--;
-    if (c->begin == c->end) {
-        x->queue_first = c->next;
-        if (!x->queue_first)
-            x->queue_last = NULL;
-        knit__chunk_put(c);
-    }
-    return true;
+    return weight != 0 && has_room_locked(g, x, 0, weight) ? weight : 0;
+}
+
+/* Nobody waits, and the scope's count alone tells what is held. */
+static inline bool is_plain_locked(const struct knit__extra *x)
+{
+    const struct knit__state *st = x ? x->state : NULL;
+
+    return turn_locked(x) == TURN_NOBODY && (!x || (x->heavy == 0 && (!st || st->services == 0)));
+}
+
+/* Whoever removed something that needed ROOM looks whether it was the last. */
+void knit__room_clear_locked(struct knit__group *g)
+{
+    if (is_plain_locked(knit__extra_of(g)))
+        atomic_fetch_and_explicit(&g->scope.left, ~KNIT__LEFT_ROOM, memory_order_seq_cst);
+}
+
+void knit__room_set_locked(struct knit__group *g)
+{
+    if (!(knit__group_flags(g) & KNIT__SCOPE_ROOM))
+        knit__group_set(g, KNIT__SCOPE_ROOM);
+    atomic_fetch_or_explicit(&g->scope.left, KNIT__LEFT_ROOM, memory_order_seq_cst);
+}
+
+static void line_append(struct knit__line *line, struct knit__room *room)
+{
+    if (line->last)
+        line->last->next = room;
+    else
+        line->first = room;
+    line->last = room;
+}
+
+static inline struct knit__room *line_pop(struct knit__line *line)
+{
+    struct knit__room *room = line->first;
+
+    line->first = room->next;
+    if (!line->first)
+        line->last = NULL;
+    return room;
+}
+
+static void line_remove(struct knit__line *line, struct knit__room *room)
+{
+    struct knit__room *before = NULL, *at = line->first;
+
+    for (; at && at != room; at = at->next)
+        before = at;
+    if (!at)
+        return;
+    if (before)
+        before->next = at->next;
+    else
+        line->first = at->next;
+    if (line->last == room)
+        line->last = before;
 }
 
 /* ---- handing out ---- */
 
-/* The first caller that still waits, claimed; NULL: there is none. lock held. */
-static struct knit__room *claim_caller_locked(struct knit__extra *x, struct knit__batch *ready)
+/* Take the first of a line and decide that it goes on; NULL: something else had decided. */
+static inline struct knit__room *claim_first_locked(struct knit__line *line, uint32_t reason,
+                                                    struct knit__batch *ready)
 {
-    struct knit__room *room;
+    struct knit__room *room = line_pop(line);
+    struct knit__task *t = room->task;
+    enum knit__claim claim = knit__wait_claim(t, reason);
 
-    while ((room = x->room_first) != NULL) {
-        enum knit__claim claim = knit__wait_claim(room->task, WOKE_ADMITTED);
+    if (claim == KNIT__CLAIM_PARKED)
+        knit__batch_add(ready, t);
+    return claim == KNIT__CLAIM_LOST ? NULL : room;
+}
 
-        x->room_first = room->next;
-        if (!x->room_first)
-            x->room_last = NULL;
-        if (claim == KNIT__CLAIM_PARKED)
-            knit__batch_add(ready, room->task);
-        if (claim != KNIT__CLAIM_LOST)
-            return room;
+/* Somebody waits; see that an usher does for him, if it is at the gate. */
+void knit__usher_see_locked(struct knit__group *g, struct knit__extra *x, struct knit__handed *h)
+{
+    if (!(h->found & KNIT__HANDED_SHUT) || knit__usher_there(x->state))
+        return;
+    knit__usher_set(x->state, true);
+    x->placeless++;
+    atomic_fetch_add_explicit(&g->scope.left, KNIT__LEFT_CHILD, memory_order_seq_cst);
+    h->found |= KNIT__HANDED_USHER;
+}
+
+/* Room, and the gate is open. */
+static inline bool may_start_locked(struct knit__group *g, struct knit__extra *x, uint32_t leaving,
+                                    uint32_t weight, struct knit__handed *h)
+{
+    const knit_policy *p;
+
+    if (!has_room_locked(g, x, leaving, weight))
+        return false;
+    if (KNIT__LIKELY(!x || !x->state))
+        return true;
+    p = knit__group_policy(g);
+    if (!knit__policy_has_gate(p) || knit__gate_pass_locked(p, x->state, weight))
+        return true;
+    h->found |= KNIT__HANDED_SHUT;
+    return false;
+}
+
+/* The places are those of a record whose task waited for them. The rest as below. */
+static inline int64_t let_in_locked(struct knit__group *g, struct knit__extra *x, enum turn turn,
+                                    struct knit__rec *rec, uint32_t **ret_index)
+{
+    knit__hold_locked(g, x, rec);
+    if (turn == TURN_BACK) {
+        x->placeless--;
+        knit__job_of(rec)->placeless = false;
+        return 0;
     }
-    return NULL;
+    if (is_shared(g)) {
+        *ret_index = &rec->index;
+        return KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD;
+    }
+    rec->index = knit__count_child_locked(g);
+    return 0;
 }
 
-/* Whoever removed somebody who waited looks whether it was the last. lock held. */
-static void clear_room_locked(struct knit__group *g)
+/* Hand places to the first in turn, if they are there. Returns the change of the scope's count that
+ * is still to be made; *ret_index: then to be set to its index, or NULL. */
+static inline int64_t hand_to_first_locked(struct knit__group *g, struct knit__extra *x,
+                                           uint32_t leaving, struct knit__handed *h,
+                                           uint32_t **ret_index)
 {
-    if (nobody_waits_locked(g))
-        atomic_fetch_and_explicit(&g->scope.left, ~KNIT__LEFT_ROOM, memory_order_seq_cst);
+    enum turn turn;
+
+    while ((turn = turn_locked(x)) != TURN_NOBODY) {
+        uint32_t weight = weight_of_turn(x, turn);
+        struct knit__room *room;
+
+        if (!may_start_locked(g, x, leaving, weight, h))
+            return 0;
+        x->turn = turn == TURN_QUEUE;
+        h->found |= KNIT__HANDED_ANY;
+        if (turn == TURN_QUEUE) {
+            h->rec = knit__queue_get(&x->queue);
+            h->found |= KNIT__HANDED_REC;
+            knit__hold_locked(g, x, &h->rec);
+            x->placeless--;
+            return 0;
+        }
+        room = claim_first_locked(turn == TURN_BACK ? &x->back : &x->callers, WOKE_ADMITTED,
+                                  &h->ready);
+        if (room)
+            return let_in_locked(g, x, turn, room->rec, ret_index);
+        if (knit__policy_has_gate(knit__group_policy(g))) {
+            knit__gate_undo_locked(knit__group_policy(g), x->state, weight);
+            h->found |= KNIT__HANDED_SHUT; /* an usher gives back what nobody takes */
+        }
+    }
+    return 0;
 }
 
-/* What one step of handing out found; done after unlocking. */
-struct handed {
-    struct knit__batch ready;
-    struct knit__rec rec; /* of the queue, valid with `queued` */
-    bool queued, any;
-};
+/* Callers into the queue, as far as its length goes. */
+static void queue_callers_locked(struct knit__group *g, struct knit__extra *x,
+                                 struct knit__batch *ready)
+{
+    const knit_policy *p = knit__group_policy(g);
 
-/* `leaving` children (0 or 1) end, and one place is handed on if there is one: all of it is one
- * change of the count. */
-static void hand_out_locked(struct knit__group *g, uint32_t leaving, struct handed *h)
+    if (knit__group_ended(g) < 0)
+        return; /* they are about to be turned away */
+    while (p && x->callers.first && knit__queue_count(&x->queue) < p->queue) {
+        struct knit__rec *rec = x->callers.first->rec;
+        uint32_t level = knit__rec_level(rec);
+        struct knit__rec *copy = knit__queue_put(&x->queue, rec, level);
+
+        if (!copy)
+            return; /* they wait on, and are looked at again */
+        if (!claim_first_locked(&x->callers, WOKE_QUEUED, ready)) {
+            knit__queue_unput(&x->queue, level);
+            continue;
+        }
+        copy->index = knit__scope_enter_shared(&g->scope);
+        x->placeless++;
+    }
+}
+
+/* `leaving` children (0 or 1) end, and the first in turn gets places if there are any: all of it is
+ * one change of the count. */
+static void hand_out_locked(struct knit__group *g, uint32_t leaving, struct knit__handed *h)
 {
     int64_t change = -(int64_t)leaving * KNIT__LEFT_CHILD, before;
     struct knit__extra *x = knit__extra_of(g);
-    struct knit__room *room = NULL;
+    uint32_t *index = NULL;
 
-    if (!nobody_waits_locked(g) && has_room_locked(g, leaving)) {
-        h->queued = queue_get_locked(x, &h->rec);
-        if (!h->queued)
-            room = claim_caller_locked(x, &h->ready);
-        h->any = h->queued || room;
+    change += hand_to_first_locked(g, x, leaving, h, &index);
+    if (KNIT__UNLIKELY(x && x->state)) {
+        knit__usher_see_locked(g, x, h);
+        queue_callers_locked(g, x, &h->ready);
     }
-    if (room && is_shared(g))
-        change += KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD;
-    else if (room)
-        room->index = count_locked(g);
-    if (nobody_waits_locked(g) &&
+    if (is_plain_locked(x) &&
         (atomic_load_explicit(&g->scope.left, memory_order_relaxed) & KNIT__LEFT_ROOM))
         change -= KNIT__LEFT_ROOM; /* set and cleared under the lock only */
     before = knit__scope_change_locked(&g->scope, change, &h->ready);
-    if (room && is_shared(g))
-        room->index = knit__left_high(before);
+    if (index)
+        *index = knit__left_high(before);
+    if (KNIT__UNLIKELY(x && x->state)) {
+        h->services = knit__services_to_end_locked(g, x->state);
+        h->found |= h->services ? KNIT__HANDED_SERVICES : 0;
+    }
 }
 
-/* Start a task of the queue: it is counted, so g lives. True: it could not be started, and has
- * ended but for its count. */
+/* Start a child that is counted, so g lives. True: it could not be started, and has ended but for its
+ * count. */
 static bool start_failed(const struct knit__rec *rec)
 {
     int r = knit__submit(rec);
@@ -193,48 +299,90 @@ static bool start_failed(const struct knit__rec *rec)
     return r < 0;
 }
 
+/* The same for an usher. If it fails, who is behind the gate would wait for ever: end the group. */
+static bool usher_failed(struct knit__group *g)
+{
+    const struct knit__rec usher = knit__usher_rec(g);
+    int r = knit__submit(&usher);
+
+    if (r == 0)
+        return false;
+    knit__usher_ended(g);
+    knit__placeless_end(g);
+    knit__extra_count(g, KNIT__COUNT_FAILED);
+    knit__group_end(g, r, true);
+    return true;
+}
+
+void knit__usher_start(struct knit__group *g, const struct knit__handed *h)
+{
+    if ((h->found & KNIT__HANDED_USHER) && usher_failed(g))
+        knit__scope_subtract(&g->scope, 1);
+}
+
+/* Without the lock; g may be gone if nothing is to be started. Returns how many of the children that
+ * were to be started have ended instead, but for their count. */
+static KNIT__NOINLINE uint32_t finish_rest(struct knit__group *g, const struct knit__handed *h)
+{
+    uint32_t ended = 0;
+
+    if (h->found & KNIT__HANDED_SERVICES) {
+        knit_ctx_cancel(h->services, 0);
+        knit_ctx_unref(h->services);
+    }
+    if ((h->found & KNIT__HANDED_USHER) && usher_failed(g))
+        ended++;
+    if ((h->found & KNIT__HANDED_REC) && start_failed(&h->rec))
+        ended++;
+    return ended;
+}
+
+static inline uint32_t finish_handed(struct knit__group *g, struct knit__handed *h)
+{
+    if (h->ready.first || h->ready.apart)
+        knit__ready_batch(&h->ready);
+    return h->found > KNIT__HANDED_ANY ? finish_rest(g, h) : 0;
+}
+
 void knit__group_leave(struct knit__scope *s)
 {
     struct knit__group *g = (struct knit__group *)(void *)s;
-    struct handed h;
+    uint32_t leaving = 1;
 
-    do {
-        h = (struct handed){0};
+    while (leaving-- > 0) {
+        struct knit__handed h;
+
+        knit__handed_init(&h);
         knit__lock(&s->lock);
         hand_out_locked(g, 1, &h);
-        knit__unlock(&s->lock); /* the last touch, but for a child taken from the queue */
-        knit__ready_batch(&h.ready);
-    } while (h.queued && start_failed(&h.rec));
+        knit__unlock(&s->lock); /* the last touch, but for children to be started */
+        leaving += finish_handed(g, &h);
+    }
 }
 
-/* The limit has changed; the caller's own right keeps g alive. */
-static void hand_out(struct knit__group *g)
+void knit__group_hand_out(struct knit__group *g)
 {
-    struct handed h;
+    struct knit__handed h;
 
     do {
-        h = (struct handed){0};
+        uint32_t ended;
+
+        knit__handed_init(&h);
         knit__lock(&g->scope.lock);
         hand_out_locked(g, 0, &h);
         knit__unlock(&g->scope.lock);
-        knit__ready_batch(&h.ready);
-        if (h.queued && start_failed(&h.rec))
-            knit__scope_subtract(&g->scope, 1);
-    } while (h.any);
+        ended = finish_handed(g, &h);
+        if (ended > 0)
+            knit__scope_subtract(&g->scope, ended);
+    } while (h.found & KNIT__HANDED_ANY);
 }
 
-/* Turn away the callers; lock held. */
-static void empty_room_locked(struct knit__extra *x, struct knit__batch *ready)
-{
-    while (x->room_first) {
-        struct knit__room *room = x->room_first;
-        struct knit__task *t = room->task;
+/* ---- turning away ---- */
 
-        x->room_first = room->next;
-        if (knit__wait_claim(t, WOKE_TURNED_AWAY) == KNIT__CLAIM_PARKED)
-            knit__batch_add(ready, t);
-    }
-    x->room_last = NULL;
+static void empty_line_locked(struct knit__line *line, struct knit__batch *ready)
+{
+    while (line->first)
+        (void)claim_first_locked(line, WOKE_TURNED_AWAY, ready);
 }
 
 /* Settle the tasks of a queue that was taken over: each counts, so g lives to the last. */
@@ -259,130 +407,84 @@ void knit__group_purge(struct knit__group *g)
     knit__lock(&g->scope.lock);
     x = knit__extra_of(g);
     if (x) {
-        empty_room_locked(x, &ready);
-        c = x->queue_first;
-        x->queue_first = x->queue_last = NULL;
-        x->queued = 0;
-        clear_room_locked(g);
+        empty_line_locked(&x->callers, &ready);
+        empty_line_locked(&x->back, &ready);
+        x->placeless -= knit__queue_count(&x->queue);
+        c = knit__queue_take_all(&x->queue);
+        knit__room_clear_locked(g);
     }
     knit__unlock(&g->scope.lock);
     knit__ready_batch(&ready);
     skip_queued(g, c);
 }
 
-/* ---- asking for room ---- */
+/* ---- asking for places ---- */
 
-static void leave_room_locked(struct knit__group *g, struct knit__room *room)
+/* Sleep, linked; the lock is held and released. The group's context may end without the group being
+ * told: if the caller does not run under it, an alarm tells him. */
+static inline uint32_t sleep_in_line(struct knit__group *g, struct knit__task *t,
+                                     const struct knit__handed *h, int *ret_err)
 {
-    struct knit__extra *x = knit__extra_of(g);
-    struct knit__room *before = NULL;
-
-    for (struct knit__room *at = x ? x->room_first : NULL; at; before = at, at = at->next) {
-        if (at != room)
-            continue;
-        if (before)
-            before->next = at->next;
-        else
-            x->room_first = at->next;
-        if (x->room_last == room)
-            x->room_last = before;
-        break;
-    }
-    clear_room_locked(g);
-}
-
-/* Wait for a place, counted; the lock is held and released. */
-static int wait_for_room(struct knit__group *g, struct knit__extra *x, struct knit__task *t,
-                         struct knit__rec *rec)
-{
-    struct knit__room room = {.task = t};
     struct knit__alarm alarm = {.task = t, .reason = WOKE_TURNED_AWAY};
-    knit_ctx *ctx = knit_ctx_ref(knit__ctx_public(knit__group_ctx(g)));
+    struct knit__cancel *under = knit__group_ctx(g);
+    knit_ctx *ctx;
     uint32_t word;
-    int err;
 
-    if (x->room_last)
-        x->room_last->next = &room;
-    else
-        x->room_first = &room;
-    x->room_last = &room;
+    if ((!under || under == t->run->ctx) && !(h->found & KNIT__HANDED_USHER)) {
+        word = knit__wait_locked(t, knit__lock_word(&g->scope.lock), KNIT__NEVER);
+        *ret_err = knit__ctx_ended(t->run->ctx);
+        return word;
+    }
+    ctx = knit_ctx_ref(knit__ctx_public(under));
     knit__wait_arm(t, t->run->ctx != NULL);
     knit__unlock(&g->scope.lock);
-
-    if (knit__ctx_private(ctx))
-        knit__alarm_set(&alarm, ctx); /* it may end without the group being told */
+    knit__usher_start(g, h);
+    if (under)
+        knit__alarm_set(&alarm, ctx);
     word = knit__wait_for(t, KNIT__NEVER, true);
-    if (knit__ctx_private(ctx))
+    if (under)
         knit__alarm_clear(&alarm);
-    if (!knit__wait_unlinked(word) || knit__wait_reason(word) == WOKE_TURNED_AWAY) {
-        knit__lock(&g->scope.lock);
-        leave_room_locked(g, &room);
-        knit__unlock(&g->scope.lock);
-    }
-    err = knit_ctx_err(ctx);
+    *ret_err = knit_ctx_err(ctx);
     knit_ctx_unref(ctx);
-    switch (knit__wait_reason(word)) {
-    case WOKE_ADMITTED: rec->index = room.index; return 0;
-    case WOKE_TURNED_AWAY: return err != 0 ? err : -ECANCELED;
-    default: return knit__wait_result(t, word);
-    }
+    return word;
 }
 
-/* The lock is held and released. */
-static int queue_task(struct knit__group *g, struct knit__extra *x, struct knit__rec *rec)
+/* Wait in a line: 0: the places are there, and rec is counted; KNIT__QUEUED: it is in the queue; or
+ * an error. The lock is held and released. */
+int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit__task *t,
+                    struct knit__rec *rec, struct knit__handed *h)
 {
-    int r = queue_put_locked(x, rec);
+    struct knit__room room = {.task = t, .rec = rec};
+    uint32_t word, reason;
+    int err;
 
-    if (r == 0)
-        x->queue_last->recs[x->queue_last->end - 1].index = knit__scope_enter_shared(&g->scope);
-    else
-        clear_room_locked(g);
-    knit__unlock(&g->scope.lock);
-    return r < 0 ? r : 1;
-}
-
-/* Say that somebody waits. True: there is room after all, nobody waits, and rec is counted. */
-static bool announce_locked(struct knit__group *g, struct knit__rec *rec)
-{
-    if (!(knit__group_flags(g) & KNIT__SCOPE_ROOM))
-        knit__group_set(g, KNIT__SCOPE_ROOM);
-    atomic_fetch_or_explicit(&g->scope.left, KNIT__LEFT_ROOM, memory_order_seq_cst);
-    if (!nobody_waits_locked(g) || !has_room_locked(g, 0))
-        return false;
-    rec->index = count_locked(g);
-    clear_room_locked(g);
-    return true;
-}
-
-int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec,
-                      enum knit__admit how)
-{
-    struct knit__extra *x = NULL;
-    int r;
-
-    rec->flags |= KNIT__RUN_PROMPT;
-    if ((knit__group_flags(g) & KNIT__SCOPE_FOLDED) && take_place(g, rec))
-        return 0;
-    if (how == KNIT__ADMIT_WAIT) {
-        r = knit__wait_begin(t);
-        if (r < 0)
-            return r;
-    }
-    knit__lock(&g->scope.lock);
-    if (how == KNIT__ADMIT_QUEUE || !knit__scope_is_ours(t, &g->scope))
-        knit__group_share_locked(g, t);
-    r = knit__group_ended(g);
-    if (r == 0 && announce_locked(g, rec)) {
+    line_append(line, &room);
+    if (KNIT__UNLIKELY(h->found & KNIT__HANDED_SHUT))
+        knit__usher_see_locked(g, knit__extra_of(g), h);
+    word = sleep_in_line(g, t, h, &err);
+    reason = knit__wait_reason(word);
+    if (!knit__wait_unlinked(word) || reason == WOKE_TURNED_AWAY) {
+        knit__lock(&g->scope.lock);
+        line_remove(line, &room);
+        knit__room_clear_locked(g);
         knit__unlock(&g->scope.lock);
-        return 0;
     }
-    if (r == 0 && how != KNIT__ADMIT_TRY && !(x = knit__extra_get(g)))
-        r = -ENOMEM;
-    if (x)
-        return how == KNIT__ADMIT_QUEUE ? queue_task(g, x, rec) : wait_for_room(g, x, t, rec);
-    clear_room_locked(g);
-    knit__unlock(&g->scope.lock);
-    return r < 0 ? r : -EAGAIN;
+    if (reason == WOKE_ADMITTED)
+        return KNIT__ADMITTED;
+    if (reason == WOKE_QUEUED)
+        return KNIT__QUEUED;
+    knit__group_hand_out(g); /* it may have been what others waited behind */
+    if (reason != WOKE_TURNED_AWAY)
+        return knit__wait_result(t, word);
+    return err != 0 ? err : -ECANCELED;
+}
+
+/* Say that somebody waits. True: there is room after all, nobody waits, and the gate is open. */
+bool knit__announce_locked(struct knit__group *g, struct knit__extra *x, uint32_t weight,
+                           struct knit__handed *h)
+{
+    knit__room_set_locked(g);
+    return turn_locked(x) == TURN_NOBODY && may_start_locked(g, x, 0, weight, h);
 }
 
 int knit_errgroup_set_limit(knit_errgroup *group, int n)
@@ -403,6 +505,6 @@ int knit_errgroup_set_limit(knit_errgroup *group, int n)
     else
         knit__group_set(g, GROUP_LIMITED);
     knit__unlock(&g->scope.lock);
-    hand_out(g);
+    knit__group_hand_out(g);
     return 0;
 }

@@ -2,6 +2,7 @@
  * group.h; the race between an owner that prepares without a lock and everybody else is the same as
  * with the plain counter (sched/scope.h). */
 #include "extra.h"
+#include "policy.h"
 
 #include <errno.h>
 
@@ -52,7 +53,9 @@ static int prepare_shared(struct knit__group *g, struct knit__task *t)
     if (!knit__group_is_prepared(g)) {
         r = take_ctx(g, t, false);
         if (r == 0)
-            atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_release);
+            atomic_store_explicit(&g->scope.prepared,
+                                  knit__group_is_watched(g) ? GROUP_WATCHED : GROUP_PREPARED,
+                                  memory_order_release);
     }
     knit__unlock(&g->scope.lock);
     return r;
@@ -122,7 +125,7 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
     if (prepared == GROUP_NEW)
         knit__extra_release(
             g); /* a go that counts itself now prepares first, and that takes the lock */
-    if (prepared != GROUP_PREPARED)
+    if (prepared == GROUP_NEW)
         return NULL;
     if (flags & (GROUP_INITED | GROUP_CTX_REF))
         ctx = g->scope.cancel;
@@ -131,7 +134,7 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
     atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_seq_cst);
     atomic_fetch_add_explicit(&g->scope.left, 0, memory_order_seq_cst);
     if (knit__scope_pending(&g->scope) != 0) {
-        atomic_store_explicit(&g->scope.prepared, GROUP_PREPARED, memory_order_seq_cst);
+        atomic_store_explicit(&g->scope.prepared, (uint16_t)prepared, memory_order_seq_cst);
         return NULL;
     }
     knit__extra_release(g);
@@ -159,6 +162,8 @@ void knit__group_turned_away(struct knit__group *g, bool ours)
     /* who waited for room has shared it, or is its owner; else somebody may be counting in plain */
     if (!(flags & GROUP_EXTRA) || !(ours || (flags & KNIT__SCOPE_FOLDED)))
         return;
+    if (knit__group_is_watched(g))
+        return; /* what was seen of its tasks is for a wait to judge */
     knit__lock(&g->scope.lock);
     if (knit__scope_pending(&g->scope) == 0 && !g->scope.waiters)
         release_extra_locked(g);
@@ -170,7 +175,7 @@ void knit__group_release_ctx(struct knit__group *g, bool settle)
     struct knit__cancel *ctx;
 
     knit__lock(&g->scope.lock);
-    if (settle && knit__group_first_error(g) == 0)
+    if (settle && !knit__policy_settle_locked(g) && knit__group_first_error(g) == 0)
         settle_outcome(g);
     ctx = release_ctx_locked(g);
     knit__unlock(&g->scope.lock);

@@ -64,8 +64,11 @@ static inline uint32_t knit__scope_stack(uint32_t flags)
 }
 
 struct knit__scope {
-    /* the stack the scope lies on, while private: spawned << 32 | ended inline */
-    _Atomic uint64_t plain;
+    union {
+        /* the stack the scope lies on, while private: spawned << 32 | ended inline */
+        _Atomic uint64_t plain;
+        const void *rules; /* of one that is shared from birth: the group floor's, constant */
+    };
     /* any thread, atomic: submissions << 32 + 4 * children + ROOM + WAITED */
     _Atomic int64_t left;
     /* any thread, atomic; set under the lock except at birth */

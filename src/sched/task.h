@@ -38,6 +38,8 @@ struct knit__worker;
 #define KNIT__RUN_TOUCHED (1u << 31)
 /* Its end is counted at once: somebody may wait for its place. */
 #define KNIT__RUN_PROMPT (1u << 30)
+/* It runs also where its scope skips what has not begun. */
+#define KNIT__RUN_ANYWAY (1u << 29)
 
 /* One function being run. The second half is written at first need (knit__run_touch): most runs
  * have none. */

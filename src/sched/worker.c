@@ -50,6 +50,11 @@ void knit__leave_blocking(struct knit__task *t, const struct knit__run *run)
 static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run, int r,
                                     bool skipped)
 {
+    if (skipped && r == 0 && (run->rec.flags & KNIT__RUN_ANYWAY)) {
+        skipped = false; /* here, so that it costs the others nothing */
+        r = run->up ? knit__call_caught(&run->caught, run->rec.fn, run->rec.arg)
+                    : run->rec.fn(run->rec.arg);
+    }
     knit__leave_blocking(t, run); /* it forgot to */
     if (knit__run_touched(run) && run->life)
         r = knit__upcalls.finish(run, r);

@@ -10,15 +10,6 @@
 
 #include <errno.h>
 
-/* Whether children of s may run on top of t, as long as it is this deep. */
-static inline bool may_help(const struct knit__task *t, const struct knit__scope *s)
-{
-    uintptr_t lo = (uintptr_t)t->stack.lo, hi = (uintptr_t)t->stack.hi;
-
-    return (uintptr_t)__builtin_frame_address(0) - lo > (hi - lo) / 2 &&
-           (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_STACK) == 0;
-}
-
 /* A child may be in the lock, or may yet come there. */
 static inline bool lock_is_used(const struct knit__scope *s)
 {
@@ -56,7 +47,7 @@ bool knit__scope_help(struct knit__task *t, struct knit__scope *s)
     if (!w)
         return false;
     ours = knit__scope_is_ours(t, s);
-    for (bool may = may_help(t, s); may;) {
+    for (bool may = knit__may_run_on_top(t, s); may;) {
         const struct knit__rec *newest = knit__ring_newest(&w->ring), *rec;
 
         if (!newest || newest->group != s)

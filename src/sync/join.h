@@ -10,6 +10,16 @@ static inline bool knit__scope_is_ours(const struct knit__task *t, const struct 
     return (uintptr_t)s - (uintptr_t)t->stack.lo < (uintptr_t)(t->stack.hi - t->stack.lo);
 }
 
+/* Whether children of s may run on top of t, as long as it is this deep: while half of its stack is
+ * left, and not where they are to have larger ones. */
+static inline bool knit__may_run_on_top(const struct knit__task *t, const struct knit__scope *s)
+{
+    uintptr_t lo = (uintptr_t)t->stack.lo, hi = (uintptr_t)t->stack.hi;
+
+    return (uintptr_t)__builtin_frame_address(0) - lo > (hi - lo) / 2 &&
+           (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_STACK) == 0;
+}
+
 /* Run the newest records of the own ring on this stack while they are children of s. Then, if s is
  * private: true when no child is left. */
 bool knit__scope_help(struct knit__task *t, struct knit__scope *s);

@@ -198,6 +198,9 @@ EXPLORE(handshakes)
 EXPLORE(blocking_calls)
 EXPLORE(large_stacks)
 EXPLORE(schedules)
+EXPLORE(policies)
+EXPLORE(task_options)
+EXPLORE(retries)
 
 static void two_threads_use_it_first(void)
 {
@@ -251,6 +254,12 @@ static const knittest tests[] = {
     COLD(large_stacks_from_a_task),
     COLD(schedules_from_a_thread),
     COLD(schedules_from_a_task),
+    COLD(policies_from_a_thread),
+    COLD(policies_from_a_task),
+    COLD(task_options_from_a_thread),
+    COLD(task_options_from_a_task),
+    COLD(retries_from_a_thread),
+    COLD(retries_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

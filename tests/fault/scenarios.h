@@ -37,4 +37,9 @@ void large_stacks(void);
 void schedules(void);
 void two_threads(void);
 
+/* scenarios_policy.c */
+void policies(void);
+void task_options(void);
+void retries(void);
+
 #endif
