@@ -21,6 +21,7 @@
 #include "knit/errgroup.h"
 #include "knit/handle.h"
 #include "knit/policy.h"
+#include "knit/family.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
 #include "knit/schedgroup.h"

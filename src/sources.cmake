@@ -75,6 +75,7 @@ set(KNIT_SOURCES
   group/end.c
   group/errgroup.c
   group/extra.c
+  group/family.c
   group/gate.c
   group/handle.c
   group/job.c

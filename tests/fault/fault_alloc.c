@@ -201,6 +201,7 @@ EXPLORE(schedules)
 EXPLORE(policies)
 EXPLORE(task_options)
 EXPLORE(retries)
+EXPLORE(fronts)
 
 static void two_threads_use_it_first(void)
 {
@@ -260,6 +261,8 @@ static const knittest tests[] = {
     COLD(task_options_from_a_task),
     COLD(retries_from_a_thread),
     COLD(retries_from_a_task),
+    COLD(fronts_from_a_thread),
+    COLD(fronts_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

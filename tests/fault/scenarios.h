@@ -41,5 +41,6 @@ void two_threads(void);
 void policies(void);
 void task_options(void);
 void retries(void);
+void fronts(void);
 
 #endif

@@ -110,3 +110,20 @@ void retries(void)
     knit_task_unref(task);
 }
 
+void fronts(void)
+{
+    atomic_int ran = 0;
+    knit_call calls[5];
+    int results[5];
+    size_t indexes[5];
+    for (int i = 0; i < 5; i++)
+        calls[i] = (knit_call){count_task, &ran};
+    int missing = bear(knit_gather(calls, 5, NULL, results)), failed = 0;
+    for (int i = 0; i < 5; i++)
+        failed += results[i] != 0;
+    CHECK_INT(missing, failed);
+    bear(knit_all(calls, 5, NULL));
+    bear(knit_race(calls, 5, NULL, indexes));
+    bear(knit_take(calls, 5, NULL, 3, indexes));
+    bear(knit_last(calls, 5, NULL, 3, indexes));
+}
