@@ -73,6 +73,7 @@ set(KNIT_SOURCES
   group/agenda.c
   group/admit.c
   group/end.c
+  sync/wordlock.c
   group/errgroup.c
   group/extra.c
   group/family.c

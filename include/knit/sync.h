@@ -18,11 +18,25 @@
 extern "C" {
 #endif
 
+/* The shortest calls are compiled into the caller where nobody is in the way; the functions called
+ * ..._slow are the rest of them, and not for direct use. The words they know are part of the binary
+ * interface. */
+#define KNIT__CAS(word, from, to, order)                                                           \
+    __extension__({                                                                                \
+        uint32_t knit__from = (from);                                                              \
+        __atomic_compare_exchange_n(word, &knit__from, to, 0, order, __ATOMIC_RELAXED);            \
+    })
+
 /* ---- mutex ------------------------------------------------------------------------------------ */
 
 typedef struct knit_mutex {
-    uint64_t knit__opaque[3];
+    uint32_t knit__word; /* 0: free; 1: locked; else: see closer */
+    uint32_t knit__opaque0;
+    void *knit__opaque[2];
 } knit_mutex;
+
+KNIT_API int knit__mutex_lock_slow(knit_mutex *m);
+KNIT_API int knit__mutex_unlock_slow(knit_mutex *m);
 
 /* Lock, waiting for it to be unlocked.
  *
@@ -40,7 +54,12 @@ typedef struct knit_mutex {
  *           polls.
  * Pointers: borrowed; kept while waiting.
  * Threads:  any task, any thread. */
-KNIT_API int knit_mutex_lock(knit_mutex *m);
+KNIT_API inline int knit_mutex_lock(knit_mutex *m)
+{
+    if (__builtin_expect(m && KNIT__CAS(&m->knit__word, 0, 1, __ATOMIC_ACQUIRE), 1))
+        return 0;
+    return knit__mutex_lock_slow(m);
+}
 KNIT_API int knit_mutex_try_lock(knit_mutex *m);
 KNIT_API int knit_mutex_lock_until(knit_mutex *m, knit_time deadline);
 
@@ -51,20 +70,33 @@ KNIT_API int knit_mutex_lock_until(knit_mutex *m, knit_time deadline);
  * Errors:   -EPERM it is not locked; -EINVAL (NULL). Nothing changes then.
  * Pointers: borrowed.
  * Threads:  any task, any thread, not only the one that locked. */
-KNIT_API int knit_mutex_unlock(knit_mutex *m);
+KNIT_API inline int knit_mutex_unlock(knit_mutex *m)
+{
+    if (__builtin_expect(m && KNIT__CAS(&m->knit__word, 1, 0, __ATOMIC_RELEASE), 1))
+        return 0;
+    return knit__mutex_unlock_slow(m);
+}
 
 /* ---- rwlock ----------------------------------------------------------------------------------- */
 
 typedef struct knit_rwlock {
-    uint64_t knit__opaque[6];
+    uint32_t knit__word; /* 0: free; 1: written; 8: one reads; else: see closer */
+    uint32_t knit__opaque0;
+    void *knit__opaque[5];
 } knit_rwlock;
+
+KNIT_API int knit__rwlock_read_slow(knit_rwlock *l);
+KNIT_API int knit__rwlock_write_slow(knit_rwlock *l);
+KNIT_API int knit__rwlock_read_unlock_slow(knit_rwlock *l);
+KNIT_API int knit__rwlock_write_unlock_slow(knit_rwlock *l);
 
 /* Lock for reading (many at once) or for writing (alone).
  *
  * A waiting writer keeps new readers out, so readers cannot starve it; when a writer unlocks, all
- * readers that came meanwhile go before the next writer, so writers cannot starve them. Writers
- * are served first come, first served. A reader must not lock again for reading: with a writer
- * between the two that is a deadlock. There is no upgrade.
+ * readers that came meanwhile go before the next writer that waits, so writers cannot starve them;
+ * a writer that comes only then may be faster, once. Writers are served first come, first served. A
+ * reader must not lock again for reading: with a writer between the two that is a deadlock. There is
+ * no upgrade.
  *
  * Parks:    yes, unless it can be had at once; the try forms never.
  * Cancel:   the plain and try forms do not look at the context. until: as knit_mutex_lock_until.
@@ -73,10 +105,20 @@ typedef struct knit_rwlock {
  *           -ECANCELED. It is then not locked.
  * Pointers: borrowed; kept while waiting.
  * Threads:  any task, any thread. */
-KNIT_API int knit_rwlock_read(knit_rwlock *l);
+KNIT_API inline int knit_rwlock_read(knit_rwlock *l)
+{
+    if (__builtin_expect(l && KNIT__CAS(&l->knit__word, 0, 8, __ATOMIC_ACQUIRE), 1))
+        return 0;
+    return knit__rwlock_read_slow(l);
+}
 KNIT_API int knit_rwlock_try_read(knit_rwlock *l);
 KNIT_API int knit_rwlock_read_until(knit_rwlock *l, knit_time deadline);
-KNIT_API int knit_rwlock_write(knit_rwlock *l);
+KNIT_API inline int knit_rwlock_write(knit_rwlock *l)
+{
+    if (__builtin_expect(l && KNIT__CAS(&l->knit__word, 0, 1, __ATOMIC_ACQUIRE), 1))
+        return 0;
+    return knit__rwlock_write_slow(l);
+}
 KNIT_API int knit_rwlock_try_write(knit_rwlock *l);
 KNIT_API int knit_rwlock_write_until(knit_rwlock *l, knit_time deadline);
 
@@ -87,8 +129,18 @@ KNIT_API int knit_rwlock_write_until(knit_rwlock *l, knit_time deadline);
  * Errors:   -EPERM it is not locked that way; -EINVAL (NULL). Nothing changes then.
  * Pointers: borrowed.
  * Threads:  any task, any thread, not only the one that locked. */
-KNIT_API int knit_rwlock_read_unlock(knit_rwlock *l);
-KNIT_API int knit_rwlock_write_unlock(knit_rwlock *l);
+KNIT_API inline int knit_rwlock_read_unlock(knit_rwlock *l)
+{
+    if (__builtin_expect(l && KNIT__CAS(&l->knit__word, 8, 0, __ATOMIC_RELEASE), 1))
+        return 0;
+    return knit__rwlock_read_unlock_slow(l);
+}
+KNIT_API inline int knit_rwlock_write_unlock(knit_rwlock *l)
+{
+    if (__builtin_expect(l && KNIT__CAS(&l->knit__word, 1, 0, __ATOMIC_RELEASE), 1))
+        return 0;
+    return knit__rwlock_write_unlock_slow(l);
+}
 
 /* ---- cond ------------------------------------------------------------------------------------- */
 
@@ -129,11 +181,17 @@ KNIT_API int knit_cond_broadcast(knit_cond *c);
 /* ---- once ------------------------------------------------------------------------------------- */
 
 typedef struct knit_once {
-    uint64_t knit__opaque[6];
+    uint32_t knit__state; /* 2: what follows is there to be read */
+    int knit__result;
+    void *knit__value;
+    uint64_t knit__opaque[4];
 } knit_once;
 
 /* Computes a value: 0 and *ret_value, or anything else for failure. */
 typedef int knit_value_fn(void *arg, void **ret_value);
+
+KNIT_API int knit__once_do_slow(knit_once *o, knit_fn *fn, void *arg);
+KNIT_API int knit__once_value_slow(knit_once *o, knit_value_fn *fn, void *arg, void **ret_value);
 
 /* Call fn(arg) if this is the first call for o; otherwise wait until that first call has ended.
  * Everybody gets what it returned, failure included: a failed function is not called again, and a
@@ -155,8 +213,22 @@ typedef int knit_value_fn(void *arg, void **ret_value);
  *           used up).
  * Pointers: borrowed; the value is what fn made, owned as fn says.
  * Threads:  any task, any thread. */
-KNIT_API int knit_once_do(knit_once *o, knit_fn *fn, void *arg);
-KNIT_API int knit_once_value(knit_once *o, knit_value_fn *fn, void *arg, void **ret_value);
+KNIT_API inline int knit_once_do(knit_once *o, knit_fn *fn, void *arg)
+{
+    if (__builtin_expect(o && fn && __atomic_load_n(&o->knit__state, __ATOMIC_ACQUIRE) == 2, 1))
+        return o->knit__result;
+    return knit__once_do_slow(o, fn, arg);
+}
+KNIT_API inline int knit_once_value(knit_once *o, knit_value_fn *fn, void *arg, void **ret_value)
+{
+    if (__builtin_expect(
+            o && fn && ret_value && __atomic_load_n(&o->knit__state, __ATOMIC_ACQUIRE) == 2, 1)) {
+        if (o->knit__result == 0)
+            *ret_value = o->knit__value;
+        return o->knit__result;
+    }
+    return knit__once_value_slow(o, fn, arg, ret_value);
+}
 
 /* 1 when the function of o has ended, else 0 (also for NULL).
  *

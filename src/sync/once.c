@@ -1,5 +1,6 @@
 /* Once: NEW -> RUNNING -> DONE. DONE is published by a release store after the result, and read
- * without the lock; the way there is under the lock, and so is the queue of those that wait.
+ * without the lock, by callers too (the header knows the first three fields); the way there is under
+ * the lock, and so is the queue of those that wait.
  *
  * The last touch is the unlock after DONE: but a caller that sees DONE without the lock may free
  * the object while the runner is still about to unlock. So callers that see DONE for the first time
@@ -17,7 +18,7 @@
 #include <knit/sync.h>
 
 enum { WOKE_DONE = KNIT__WOKE_SOURCE };
-enum { NEW, RUNNING, DONE };
+enum { NEW, RUNNING, DONE }; /* the header knows DONE */
 
 struct once {
     _Atomic uint32_t state; /* written under the lock */
@@ -30,6 +31,10 @@ struct once {
 };
 
 _Static_assert(sizeof(struct once) <= sizeof(knit_once), "the public struct is its storage");
+_Static_assert(offsetof(struct once, state) == offsetof(knit_once, knit__state) &&
+                   offsetof(struct once, result) == offsetof(knit_once, knit__result) &&
+                   offsetof(struct once, value) == offsetof(knit_once, knit__value) && DONE == 2,
+               "what the header reads");
 
 struct call {
     knit_fn *fn;
@@ -152,7 +157,7 @@ static int once_do(struct once *o, const struct call *call)
     return o->result;
 }
 
-int knit_once_do(knit_once *o, knit_fn *fn, void *arg)
+int knit__once_do_slow(knit_once *o, knit_fn *fn, void *arg)
 {
     struct call call = {.fn = fn, .arg = arg};
 
@@ -161,7 +166,7 @@ int knit_once_do(knit_once *o, knit_fn *fn, void *arg)
     return once_do((struct once *)(void *)o, &call);
 }
 
-int knit_once_value(knit_once *public, knit_value_fn *fn, void *arg, void **ret_value)
+int knit__once_value_slow(knit_once *public, knit_value_fn *fn, void *arg, void **ret_value)
 {
     struct call call = {.value_fn = fn, .arg = arg};
     struct once *o = (struct once *)(void *)public;
@@ -175,6 +180,10 @@ int knit_once_value(knit_once *public, knit_value_fn *fn, void *arg, void **ret_
         *ret_value = o->value;
     return r;
 }
+
+/* For callers that did not inline them, and other languages. */
+extern KNIT_API int knit_once_do(knit_once *o, knit_fn *fn, void *arg);
+extern KNIT_API int knit_once_value(knit_once *o, knit_value_fn *fn, void *arg, void **ret_value);
 
 int knit_once_done(const knit_once *public)
 {

@@ -279,13 +279,27 @@ static void whoever_unlocks_last_may_free_it(void)
     }
 }
 
+/* By address, as other languages call them: what C callers have inlined is in the library too. */
+static void calls_by_address_do_the_same(void)
+{
+    int (*volatile lock)(knit_mutex *) = knit_mutex_lock;
+    int (*volatile unlock)(knit_mutex *) = knit_mutex_unlock;
+    knit_mutex m = {0};
+    CHECK_INT(lock(&m), 0);
+    CHECK_INT(knit_mutex_try_lock(&m), -EAGAIN);
+    CHECK_INT(unlock(&m), 0);
+    CHECK_INT(unlock(&m), -EPERM);
+    CHECK_INT(lock(NULL), -EINVAL);
+    CHECK_INT(unlock(NULL), -EINVAL);
+}
+
 static const knittest tests[] = {
     BOTH(mux1_try_lock_sees_whether_it_is_locked), BOTH(mux1_ten_hammer_it),
     BOTH(a_task_may_park_while_it_holds_it),       BOTH(mux2_unlock_of_unlocked_is_an_error),
     BOTH(mux3_a_hog_does_not_starve_others),       BOTH(another_task_may_unlock),
     BOTH(lock_until_gives_up_at_the_deadline),     BOTH(cancel_reaches_lock_until_and_not_lock),
     BOTH(lock_works_under_an_ended_context),       BOTH(giving_up_loses_no_wake_up),
-    BOTH(whoever_unlocks_last_may_free_it),
+    BOTH(whoever_unlocks_last_may_free_it),        THREAD(calls_by_address_do_the_same),
 };
 
 KNITTEST_MAIN(tests)

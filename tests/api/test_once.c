@@ -313,6 +313,23 @@ static void what_the_function_defers_stays_deferred(void)
     CHECK_INT(knit_once_do(&s.o, never, NULL), 5);
 }
 
+/* By address, as other languages call them: what C callers have inlined is in the library too. */
+static void calls_by_address_do_the_same(void)
+{
+    int (*volatile once)(knit_once *, knit_fn *, void *) = knit_once_do;
+    int (*volatile once_value)(knit_once *, knit_value_fn *, void *, void **) = knit_once_value;
+    shared s = {0}, t = {0};
+    void *value = NULL;
+    CHECK_INT(once(NULL, count, &s), -EINVAL);
+    CHECK_INT(once_value(NULL, sum_to_999, &t, &value), -EINVAL);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(once(&s.o, count, &s), knit_once_do(&s.o, count, &s));
+        value = NULL;
+        CHECK_INT(once_value(&t.o, sum_to_999, &t, &value), 0);
+        CHECK(value != NULL);
+    }
+}
+
 static const knittest tests[] = {
     BOTH(onc1_one_call_however_many_callers),
     BOTH(onc2_a_failure_is_kept_and_not_repeated),
@@ -325,6 +342,7 @@ static const knittest tests[] = {
     BOTH(onc2_onc6_to_9_a_panic_in_the_function_releases_all),
     BOTH(an_exit_in_a_deferred_call_releases_all),
     BOTH(what_the_function_defers_stays_deferred),
+    THREAD(calls_by_address_do_the_same),
 };
 
 KNITTEST_MAIN(tests)

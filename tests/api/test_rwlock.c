@@ -268,6 +268,49 @@ static void giving_up_loses_no_wake_up(void)
     CHECK_INT(knit_rwlock_write_unlock(&s.l), 0);
 }
 
+static int read_between_writes(void *arg)
+{
+    shared *s = arg;
+    atomic_store(&s->go, 1);
+    CHECK_INT(knit_rwlock_read(&s->l), 0);
+    atomic_store(&s->in, 1);
+    CHECK_INT(knit_rwlock_read_unlock(&s->l), 0);
+    return 0;
+}
+
+/* A reader that finds the writer back when it runs is let in by that one's next unlock. */
+static void a_writer_that_comes_back_does_not_starve_readers(void)
+{
+    shared s = {0};
+    crowd c = {0};
+    CHECK_INT(knit_rwlock_write(&s.l), 0);
+    crowd_go(&c, read_between_writes, &s);
+    kt_until(atomic_load(&s.go));
+    while (atomic_load(&s.in) == 0) {
+        (void)knit_yield();
+        CHECK_INT(knit_rwlock_write_unlock(&s.l), 0);
+        CHECK_INT(knit_rwlock_write(&s.l), 0);
+    }
+    CHECK_INT(knit_rwlock_write_unlock(&s.l), 0);
+    crowd_join(&c);
+}
+
+/* By address, as other languages call them: what C callers have inlined is in the library too. */
+static void calls_by_address_do_the_same(void)
+{
+    int (*volatile enter[])(knit_rwlock *) = {knit_rwlock_write, knit_rwlock_read};
+    int (*volatile leave[])(knit_rwlock *) = {knit_rwlock_write_unlock, knit_rwlock_read_unlock};
+    for (int i = 0; i < 2; i++) {
+        knit_rwlock l = {0};
+        CHECK_INT(enter[i](&l), 0);
+        CHECK_INT(knit_rwlock_try_write(&l), -EAGAIN);
+        CHECK_INT(leave[i](&l), 0);
+        CHECK_INT(leave[i](&l), -EPERM);
+        CHECK_INT(enter[i](NULL), -EINVAL);
+        CHECK_INT(leave[i](NULL), -EINVAL);
+    }
+}
+
 static const knittest tests[] = {
     BOTH(rwm1_readers_are_in_together),
     BOTH(rwm2_try_forms_see_who_is_in),
@@ -278,6 +321,8 @@ static const knittest tests[] = {
     BOTH(mux2_unlock_of_unlocked_is_an_error),
     BOTH(cancel_reaches_waiters_and_leaves_nothing),
     BOTH(giving_up_loses_no_wake_up),
+    BOTH(a_writer_that_comes_back_does_not_starve_readers),
+    THREAD(calls_by_address_do_the_same),
 };
 
 KNITTEST_MAIN(tests)
