@@ -1,6 +1,6 @@
 //! buffered with crossbeam-channel on OS threads: capacity 128, EXTRA senders and receivers. ns per
 //! item.
-use knitbench::{args, limit_cpus, ns_per};
+use knitbench::ns_per;
 use std::thread;
 use std::time::Instant;
 
@@ -34,9 +34,5 @@ fn transfer(items: usize, pairs: usize) -> f64 {
 }
 
 fn main() {
-    let a = args();
-    let pairs = a.extra.max(1);
-    limit_cpus(a.threads);
-    transfer(a.size / 10 + pairs, pairs);
-    println!("{:.3}", transfer(a.size, pairs));
+    knitbench::play_threads(1, transfer);
 }

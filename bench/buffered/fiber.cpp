@@ -37,11 +37,5 @@ static double transfer(long items, long pairs)
 
 int main(int argc, char **argv)
 {
-    const bench_args args = bench_parse(argc, argv);
-    const long pairs = args.extra < 1 ? 1 : args.extra;
-    fiber_run(args.threads, [&] {
-        transfer(args.size / 10 + pairs, pairs);
-        printf("%.3f\n", transfer(args.size, pairs));
-    });
-    return 0;
+    return fiber_main(argc, argv, transfer, 1);
 }

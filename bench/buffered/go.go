@@ -2,7 +2,6 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,10 +44,5 @@ func transfer(items, pairs int) float64 {
 }
 
 func main() {
-	_, size, pairs := knitbench.Args()
-	if pairs < 1 {
-		pairs = 1
-	}
-	transfer(size/10+pairs, pairs)
-	fmt.Printf("%.3f\n", transfer(size, pairs))
+	knitbench.Play(1, transfer)
 }

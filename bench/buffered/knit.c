@@ -49,19 +49,7 @@ static double transfer(long items, long pairs)
     return (double)took / (double)(p.items_each * pairs);
 }
 
-static int root(void *arg)
-{
-    const struct bench_args *args = arg;
-    transfer(args->size / 10 + args->extra, args->extra);
-    printf("%.3f\n", transfer(args->size, args->extra));
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    struct bench_args args = bench_parse_knit(argc, argv);
-    if (args.extra < 1)
-        args.extra = 1;
-    bench_root(root, &args);
-    return 0;
+    return bench_main(argc, argv, transfer, 1);
 }

@@ -1,8 +1,7 @@
 /* buffered with POSIX threads: a ring of 128 items under one mutex with two condition variables.
  * ns per item. */
-#include "../lib/bench.h"
+#include "../lib/bench_pthread.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 
 enum { CAPACITY = 128, MAX_PAIRS = 64 };
@@ -65,6 +64,8 @@ static double transfer(long items, long pairs)
                       .has_room = PTHREAD_COND_INITIALIZER,
                       .has_item = PTHREAD_COND_INITIALIZER,
                       .items_each = items / pairs};
+    if (pairs > MAX_PAIRS)
+        bench_die("too many pairs", pairs);
     pthread_t senders[MAX_PAIRS];
     pthread_t receivers[MAX_PAIRS];
     const int64_t start = bench_now();
@@ -87,12 +88,5 @@ static double transfer(long items, long pairs)
 
 int main(int argc, char **argv)
 {
-    const struct bench_args args = bench_parse(argc, argv);
-    const long pairs = args.extra < 1 ? 1 : args.extra;
-    if (pairs > MAX_PAIRS)
-        bench_die("too many pairs", pairs);
-    bench_limit_cpus(args.threads);
-    transfer(args.size / 10 + pairs, pairs);
-    printf("%.3f\n", transfer(args.size, pairs));
-    return 0;
+    return bench_main(argc, argv, transfer, 1);
 }

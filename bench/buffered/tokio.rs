@@ -1,9 +1,10 @@
 //! buffered with Tokio: its mpsc channel of capacity 128, which has one receiver only. ns per item.
-use knitbench::{args, ns_per, run};
+use knitbench::ns_per;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-async fn transfer(items: usize) -> f64 {
+async fn transfer(items: usize, pairs: usize) -> f64 {
+    assert!(pairs <= 1, "mpsc has one receiver");
     let (sender, mut receiver) = mpsc::channel::<i64>(128);
     let start = Instant::now();
     let receiving = tokio::spawn(async move {
@@ -24,10 +25,5 @@ async fn transfer(items: usize) -> f64 {
 }
 
 fn main() {
-    let a = args();
-    assert!(a.extra <= 1, "mpsc has one receiver");
-    run(a.threads, async move {
-        transfer(a.size / 10 + 1).await;
-        println!("{:.3}", transfer(a.size).await);
-    });
+    knitbench::play(1, transfer);
 }

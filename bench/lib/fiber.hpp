@@ -42,4 +42,17 @@ template <typename Body> void fiber_run(int threads, Body body)
         thread.join();
 }
 
+/* All of main: play, first untimed with a tenth of the size. */
+template <typename Play> int fiber_main(int argc, char **argv, Play play, long default_extra)
+{
+    bench_args args = bench_parse(argc, argv);
+    if (args.extra < 1)
+        args.extra = default_extra;
+    fiber_run(args.threads, [&] {
+        play(args.size / 10 + (args.extra > 0 ? args.extra : 1), args.extra);
+        printf("%.3f\n", play(args.size, args.extra));
+    });
+    return 0;
+}
+
 #endif

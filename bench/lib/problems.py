@@ -63,6 +63,66 @@ SYNCMAPS = [
                                 ("syncmap_mixed", 10, "nine loads to a store"))
 ]
 
+LOCKS = [
+    Program(
+        folder,
+        [Output(problem, f"{who} {about}", unit)],
+        contenders,
+        size=size if tasks > 1 else size * 100,
+        quick=size // 10 if tasks > 1 else size * 10,
+        extra=tasks,
+        absent=absent,
+    )
+    for folder, about, unit, contenders, absent, size in (
+        ("mutex", "lock and unlock one mutex", "ns/pair",
+         ["knit", "go", "fiber", "tokio", "pthread"], {}, 100_000),
+        ("rwlock", "lock and unlock one rwlock, every 16th for writing", "ns/pair",
+         ["knit", "go", "tokio", "pthread"], {"fiber": "has no rwlock"}, 50_000),
+        ("once", "call a once that is done", "ns/call",
+         ["knit", "go", "pthread"],
+         {"fiber": "has no once", "tokio": "its OnceCell is another thing"}, 1_000_000),
+    )
+    for problem, who, tasks in ((folder, "100 tasks", 100), (folder + "_alone", "one task", 1))
+    if folder != "once" or tasks > 1
+]
+
+NO_WEIGHTS = "has no weights"
+
+SEMAPHORES = [
+    Program(
+        "semaphore",
+        [Output(problem, about, "ns/pair")],
+        contenders,
+        size=20_000 if heaviest else 5_000_000,
+        quick=4_000 if heaviest else 500_000,
+        extra=heaviest,
+        absent=absent,
+    )
+    for problem, about, heaviest, contenders, absent in (
+        ("semaphore", "100 tasks take and release 1 to 3 of 4", 3, ["knit", "go", "tokio"],
+         {"fiber": "has no semaphore", "pthread": NO_WEIGHTS, "go_chan": NO_WEIGHTS}),
+        ("semaphore_units", "100 tasks take and release 1 of 2", 1,
+         ["knit", "go", "go_chan", "tokio", "pthread"], {"fiber": "has no semaphore"}),
+        ("semaphore_alone", "one task takes and releases 1 of 1", 0,
+         ["knit", "go", "go_chan", "tokio", "pthread"], {"fiber": "has no semaphore"}),
+    )
+]
+
+SINGLEFLIGHTS = [
+    Program(
+        "singleflight",
+        [Output(problem, f"{who} for one key, its function yields once", "ns/call")],
+        ["knit", "go"],
+        size=1_000_000 // callers,
+        quick=100_000 // callers,
+        extra=callers,
+        absent={"tokio": "has none", "fiber": "has none"},
+    )
+    for problem, who, callers in (("singleflight_alone", "one caller", 1),
+                                  ("singleflight2", "2 callers", 2),
+                                  ("singleflight8", "8 callers", 8))
+]
+
 PROGRAMS = [
     Program(
         "spawn",
@@ -105,21 +165,9 @@ PROGRAMS = [
         quick=100_000,
         divide={"pthread": 20},
     ),
-    Program(
-        "mutex",
-        [Output("mutex", "100 tasks lock and unlock one mutex", "ns/pair")],
-        ["knit", "go", "fiber", "tokio", "pthread"],
-        size=100_000,
-        quick=10_000,
-    ),
-    Program(
-        "semaphore",
-        [Output("semaphore", "100 tasks take and release 1 to 3 of 8", "ns/pair")],
-        ["knit", "go", "tokio"],
-        size=20_000,
-        quick=4_000,
-        absent={"fiber": "has no semaphore", "pthread": "its semaphore has no weights"},
-    ),
+    *LOCKS,
+    *SEMAPHORES,
+    *SINGLEFLIGHTS,
     Program(
         "buffered",
         [Output("buffered1", "channel of capacity 128, 1 sender, 1 receiver", "ns/item")],

@@ -1,18 +1,16 @@
-/* mutex with Boost.Fiber: 100 fibers, SIZE pairs each on one boost::fibers::mutex. ns per pair. */
+/* mutex with Boost.Fiber: EXTRA fibers, SIZE pairs each on one boost::fibers::mutex. ns per pair. */
 #include "../lib/fiber.hpp"
 
 #include <boost/fiber/mutex.hpp>
 #include <vector>
 
-static const int tasks = 100;
-
-static double play(long rounds)
+static double play(long rounds, long tasks)
 {
     boost::fibers::mutex m;
     std::vector<boost::fibers::fiber> fibers;
     long counter = 0;
     const int64_t start = bench_now();
-    for (int i = 0; i < tasks; i++)
+    for (long i = 0; i < tasks; i++)
         fibers.emplace_back([&] {
             for (long k = 0; k < rounds; k++) {
                 m.lock();
@@ -29,10 +27,5 @@ static double play(long rounds)
 
 int main(int argc, char **argv)
 {
-    const bench_args args = bench_parse(argc, argv);
-    fiber_run(args.threads, [&] {
-        play(args.size / 10 + 1);
-        printf("%.3f\n", play(args.size));
-    });
-    return 0;
+    return fiber_main(argc, argv, play, 100);
 }

@@ -1,42 +1,28 @@
-// mutex with Go: 100 goroutines, SIZE pairs each on one sync.Mutex. ns per pair.
+// mutex with Go: EXTRA goroutines, SIZE pairs each on one sync.Mutex. ns per pair.
 package main
 
 import (
-	"fmt"
 	"sync"
-	"time"
 
 	"knitbench"
 )
 
-const tasks = 100
-
-func play(rounds int) float64 {
+func play(rounds, tasks int) float64 {
 	var m sync.Mutex
-	var wg sync.WaitGroup
 	counter := 0
-	start := time.Now()
-	wg.Add(tasks)
-	for t := 0; t < tasks; t++ {
-		go func() {
-			defer wg.Done()
-			for i := 0; i < rounds; i++ {
-				m.Lock()
-				counter++
-				m.Unlock()
-			}
-		}()
-	}
-	wg.Wait()
-	took := time.Since(start)
+	took := knitbench.Tasks(tasks, func() {
+		for i := 0; i < rounds; i++ {
+			m.Lock()
+			counter++
+			m.Unlock()
+		}
+	})
 	if counter != rounds*tasks {
 		panic("count")
 	}
-	return float64(took.Nanoseconds()) / float64(rounds*tasks)
+	return took / float64(rounds*tasks)
 }
 
 func main() {
-	_, size, _ := knitbench.Args()
-	play(size/10 + 1)
-	fmt.Printf("%.3f\n", play(size))
+	knitbench.Play(100, play)
 }

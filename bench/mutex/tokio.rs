@@ -1,35 +1,23 @@
-//! mutex with Tokio: 100 tasks, SIZE pairs each on one tokio::sync::Mutex. ns per pair.
-use knitbench::{args, ns_per, run};
+//! mutex with Tokio: EXTRA tasks, SIZE pairs each on one tokio::sync::Mutex. ns per pair.
+use knitbench::tasks;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::Mutex;
 
-const TASKS: usize = 100;
-
-async fn play(rounds: usize) -> f64 {
+async fn play(rounds: usize, n: usize) -> f64 {
     let counter = Arc::new(Mutex::new(0usize));
-    let start = Instant::now();
-    let mut tasks = Vec::new();
-    for _ in 0..TASKS {
+    let took = tasks(n, rounds * n, || {
         let counter = counter.clone();
-        tasks.push(tokio::spawn(async move {
+        async move {
             for _ in 0..rounds {
                 *counter.lock().await += 1;
             }
-        }));
-    }
-    for task in tasks {
-        task.await.expect("task");
-    }
-    let took = ns_per(start, rounds * TASKS);
-    assert_eq!(*counter.lock().await, rounds * TASKS);
+        }
+    })
+    .await;
+    assert_eq!(*counter.lock().await, rounds * n);
     took
 }
 
 fn main() {
-    let a = args();
-    run(a.threads, async move {
-        play(a.size / 10 + 1).await;
-        println!("{:.3}", play(a.size).await);
-    });
+    knitbench::play(100, play);
 }

@@ -1,7 +1,7 @@
 /* pingpong with Boost.Fiber: two fibers, two unbuffered channels. ns per round trip. */
 #include "../lib/fiber.hpp"
 
-static double play(long rounds)
+static double play(long rounds, long)
 {
     using channel = boost::fibers::unbuffered_channel<int64_t>;
     channel there;
@@ -29,10 +29,5 @@ static double play(long rounds)
 
 int main(int argc, char **argv)
 {
-    const bench_args args = bench_parse(argc, argv);
-    fiber_run(args.threads, [&] {
-        play(args.size / 10 + 1);
-        printf("%.3f\n", play(args.size));
-    });
-    return 0;
+    return fiber_main(argc, argv, play, 0);
 }

@@ -2,14 +2,13 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"knitbench"
 )
 
-func play(rounds int) float64 {
+func play(rounds, _ int) float64 {
 	there := make(chan int)
 	back := make(chan int)
 	var wg sync.WaitGroup
@@ -35,7 +34,5 @@ func play(rounds int) float64 {
 }
 
 func main() {
-	_, size, _ := knitbench.Args()
-	play(size/10 + 1)
-	fmt.Printf("%.3f\n", play(size))
+	knitbench.Play(0, play)
 }

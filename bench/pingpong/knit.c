@@ -30,8 +30,9 @@ static int serve(void *arg)
     return 0;
 }
 
-static double play(long rounds)
+static double play(long rounds, long extra)
 {
+    (void)extra;
     struct table t = {.rounds = rounds};
     bench_check(knit_chan_new(sizeof(int64_t), 0, &t.there), "chan_new");
     bench_check(knit_chan_new(sizeof(int64_t), 0, &t.back), "chan_new");
@@ -46,17 +47,7 @@ static double play(long rounds)
     return (double)took / (double)rounds;
 }
 
-static int root(void *arg)
-{
-    const struct bench_args *args = arg;
-    play(args->size / 10 + 1);
-    printf("%.3f\n", play(args->size));
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    struct bench_args args = bench_parse_knit(argc, argv);
-    bench_root(root, &args);
-    return 0;
+    return bench_main(argc, argv, play, 0);
 }

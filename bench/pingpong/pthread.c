@@ -1,8 +1,7 @@
 /* pingpong with POSIX threads: two threads, a slot each way guarded by semaphores. ns per round
  * trip. */
-#include "../lib/bench.h"
+#include "../lib/bench_pthread.h"
 
-#include <pthread.h>
 #include <semaphore.h>
 
 struct slot {
@@ -34,8 +33,9 @@ static void *echo(void *arg)
     return NULL;
 }
 
-static double play(long rounds)
+static double play(long rounds, long extra)
 {
+    (void)extra;
     pthread_t partner;
     bench_check(pthread_create(&partner, NULL, echo, &rounds), "pthread_create");
     const int64_t start = bench_now();
@@ -50,11 +50,7 @@ static double play(long rounds)
 
 int main(int argc, char **argv)
 {
-    const struct bench_args args = bench_parse(argc, argv);
-    bench_limit_cpus(args.threads);
-    sem_init(&there.full, 0, 0);
-    sem_init(&back.full, 0, 0);
-    play(args.size / 10 + 1);
-    printf("%.3f\n", play(args.size));
-    return 0;
+    bench_check(sem_init(&there.full, 0, 0), "sem_init");
+    bench_check(sem_init(&back.full, 0, 0), "sem_init");
+    return bench_main(argc, argv, play, 0);
 }

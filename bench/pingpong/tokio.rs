@@ -1,10 +1,10 @@
 //! pingpong with Tokio: two tasks, two channels of capacity 1 (it has no unbuffered one). ns per
 //! round trip.
-use knitbench::{args, ns_per, run};
+use knitbench::ns_per;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-async fn play(rounds: usize) -> f64 {
+async fn play(rounds: usize, _extra: usize) -> f64 {
     let (there, mut from_there) = mpsc::channel::<usize>(1);
     let (back, mut from_back) = mpsc::channel::<usize>(1);
     let start = Instant::now();
@@ -26,9 +26,5 @@ async fn play(rounds: usize) -> f64 {
 }
 
 fn main() {
-    let a = args();
-    run(a.threads, async move {
-        play(a.size / 10 + 1).await;
-        println!("{:.3}", play(a.size).await);
-    });
+    knitbench::play(0, play);
 }

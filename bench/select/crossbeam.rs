@@ -1,7 +1,7 @@
 //! select with crossbeam-channel on OS threads: EXTRA (2, 4 or 8) unbuffered channels, a thread that
 //! sends on each of them, one that receives from all. ns per item.
 use crossbeam_channel::Select;
-use knitbench::{args, limit_cpus, ns_per};
+use knitbench::ns_per;
 use std::thread;
 use std::time::Instant;
 
@@ -42,9 +42,5 @@ fn transfer(items: usize, n: usize) -> f64 {
 }
 
 fn main() {
-    let a = args();
-    let n = a.extra.max(1);
-    limit_cpus(a.threads);
-    transfer(a.size / 10 + n, n);
-    println!("{:.3}", transfer(a.size, n));
+    knitbench::play_threads(2, transfer);
 }

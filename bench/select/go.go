@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
@@ -94,7 +93,5 @@ func transfer(items, n int) float64 {
 }
 
 func main() {
-	_, size, n := knitbench.Args()
-	transfer(size/10+n, n)
-	fmt.Printf("%.3f\n", transfer(size, n))
+	knitbench.Play(2, transfer)
 }

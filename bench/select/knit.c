@@ -40,6 +40,8 @@ static int receiver(void *arg)
 
 static double transfer(long items, long n)
 {
+    if (n > MAX_CHANS)
+        bench_die("too many channels", n);
     knit_chan *chans[MAX_CHANS];
     struct sender senders[MAX_CHANS];
     struct receiver r = {.chans = chans, .n = n, .items = items / n * n};
@@ -59,21 +61,7 @@ static double transfer(long items, long n)
     return (double)took / (double)r.items;
 }
 
-static int root(void *arg)
-{
-    const struct bench_args *args = arg;
-    transfer(args->size / 10 + args->extra, args->extra);
-    printf("%.3f\n", transfer(args->size, args->extra));
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    struct bench_args args = bench_parse_knit(argc, argv);
-    if (args.extra < 1)
-        args.extra = 2;
-    if (args.extra > MAX_CHANS)
-        bench_die("too many channels", args.extra);
-    bench_root(root, &args);
-    return 0;
+    return bench_main(argc, argv, transfer, 2);
 }

@@ -1,6 +1,6 @@
 //! select with Tokio: EXTRA (2, 4 or 8) channels of capacity 1 (it has no unbuffered one), a task that
 //! sends on each of them, one that receives from all by select!. ns per item.
-use knitbench::{args, ns_per, run};
+use knitbench::ns_per;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -50,9 +50,5 @@ async fn transfer(items: usize, n: usize) -> f64 {
 }
 
 fn main() {
-    let a = args();
-    run(a.threads, async move {
-        transfer(a.size / 10 + a.extra, a.extra).await;
-        println!("{:.3}", transfer(a.size, a.extra).await);
-    });
+    knitbench::play(2, transfer);
 }

@@ -1,44 +1,34 @@
-// semaphore with Go: 100 goroutines, SIZE pairs each on one x/sync semaphore, weights 1 to 3 of 8. ns
-// per pair.
+// semaphore with Go: 100 goroutines, SIZE pairs each on one x/sync semaphore, weights 1 to EXTRA of
+// EXTRA + 1; EXTRA 0: one goroutine alone, weight 1. ns per pair.
 package main
 
 import (
 	"context"
-	"fmt"
-	"sync"
-	"time"
 
 	"golang.org/x/sync/semaphore"
 	"knitbench"
 )
 
-const tasks = 100
-
-func play(rounds int) float64 {
-	s := semaphore.NewWeighted(8)
+func play(rounds, heaviest int) float64 {
+	s := semaphore.NewWeighted(int64(heaviest + 1))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	var wg sync.WaitGroup
-	start := time.Now()
-	wg.Add(tasks)
-	for t := 0; t < tasks; t++ {
-		go func() {
-			defer wg.Done()
-			for i := 0; i < rounds; i++ {
-				n := int64(1 + i%3)
-				if s.Acquire(ctx, n) != nil {
-					panic("acquire")
-				}
-				s.Release(n)
-			}
-		}()
+	tasks := 1
+	if heaviest > 0 {
+		tasks = 100
 	}
-	wg.Wait()
-	return float64(time.Since(start).Nanoseconds()) / float64(rounds*tasks)
+	return knitbench.Tasks(tasks, func() {
+		for i := 0; i < rounds; i++ {
+			n := int64(1)
+			if heaviest > 1 {
+				n = int64(1 + i%heaviest)
+			}
+			knitbench.Check(s.Acquire(ctx, n))
+			s.Release(n)
+		}
+	}) / float64(rounds*tasks)
 }
 
 func main() {
-	_, size, _ := knitbench.Args()
-	play(size/10 + 1)
-	fmt.Printf("%.3f\n", play(size))
+	knitbench.Play(0, play)
 }

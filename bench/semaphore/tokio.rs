@@ -1,35 +1,24 @@
-//! semaphore with Tokio: 100 tasks, SIZE pairs each on one tokio::sync::Semaphore, weights 1 to 3 of
-//! 8. ns per pair.
-use knitbench::{args, ns_per, run};
+//! semaphore with Tokio: 100 tasks, SIZE pairs each on one tokio::sync::Semaphore, weights 1 to EXTRA
+//! of EXTRA + 1; EXTRA 0: one task alone, weight 1. ns per pair.
+use knitbench::tasks;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::Semaphore;
 
-const TASKS: usize = 100;
-
-async fn play(rounds: usize) -> f64 {
-    let permits = Arc::new(Semaphore::new(8));
-    let start = Instant::now();
-    let mut tasks = Vec::new();
-    for _ in 0..TASKS {
+async fn play(rounds: usize, heaviest: usize) -> f64 {
+    let permits = Arc::new(Semaphore::new(heaviest + 1));
+    let n = if heaviest > 0 { 100 } else { 1 };
+    tasks(n, rounds * n, || {
         let permits = permits.clone();
-        tasks.push(tokio::spawn(async move {
+        async move {
             for i in 0..rounds {
-                let n = 1 + (i % 3) as u32;
-                drop(permits.acquire_many(n).await.expect("permits"));
+                let weight = if heaviest > 1 { 1 + (i % heaviest) as u32 } else { 1 };
+                drop(permits.acquire_many(weight).await.expect("permits"));
             }
-        }));
-    }
-    for task in tasks {
-        task.await.expect("task");
-    }
-    ns_per(start, rounds * TASKS)
+        }
+    })
+    .await
 }
 
 fn main() {
-    let a = args();
-    run(a.threads, async move {
-        play(a.size / 10 + 1).await;
-        println!("{:.3}", play(a.size).await);
-    });
+    knitbench::play(0, play);
 }

@@ -42,6 +42,42 @@ where
     }
 }
 
+/// All of main: play with SIZE and EXTRA, first untimed with a tenth of the size.
+pub fn play<P, F>(default_extra: usize, play: P)
+where
+    P: Fn(usize, usize) -> F + Send + Sync + 'static,
+    F: Future<Output = f64> + Send,
+{
+    let a = args();
+    let extra = if a.extra < 1 { default_extra } else { a.extra };
+    run(a.threads, async move {
+        play(a.size / 10 + extra.max(1), extra).await;
+        println!("{:.3}", play(a.size, extra).await);
+    });
+}
+
+/// The same where tasks are OS threads.
+pub fn play_threads(default_extra: usize, play: impl Fn(usize, usize) -> f64) {
+    let a = args();
+    let extra = if a.extra < 1 { default_extra } else { a.extra };
+    limit_cpus(a.threads);
+    play(a.size / 10 + extra.max(1), extra);
+    println!("{:.3}", play(a.size, extra));
+}
+
+/// Run so many tasks and wait for them: ns for each of `operations`.
+pub async fn tasks<F>(n: usize, operations: usize, make: impl Fn() -> F) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let start = Instant::now();
+    let all: Vec<_> = (0..n).map(|_| tokio::spawn(make())).collect();
+    for task in all {
+        task.await.expect("task");
+    }
+    ns_per(start, operations)
+}
+
 /// Let this process use so many CPUs: for programs whose tasks are OS threads, as in bench.h.
 pub fn limit_cpus(threads: usize) {
     unsafe {

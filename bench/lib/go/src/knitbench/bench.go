@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,6 +30,35 @@ func Args() (threads, size, extra int) {
 	}
 	runtime.GOMAXPROCS(threads)
 	return threads, size, extra
+}
+
+// Play is all of main: it plays with SIZE and EXTRA, first untimed with a tenth of the size.
+func Play(defaultExtra int, play func(size, extra int) float64) {
+	_, size, extra := Args()
+	if extra < 1 {
+		extra = defaultExtra
+	}
+	first := 1
+	if extra > 0 {
+		first = extra
+	}
+	play(size/10+first, extra)
+	fmt.Printf("%.3f\n", play(size, extra))
+}
+
+// Tasks runs so many goroutines and waits for them: the elapsed time in ns.
+func Tasks(n int, fn func()) float64 {
+	var wg sync.WaitGroup
+	start := time.Now()
+	wg.Add(n)
+	for i := 0; i < n; i++ {
+		go func() {
+			defer wg.Done()
+			fn()
+		}()
+	}
+	wg.Wait()
+	return float64(time.Since(start).Nanoseconds())
 }
 
 // Check ends the program on an error: a benchmark that fails has no result.
