@@ -22,6 +22,7 @@
 #include "knit/handle.h"
 #include "knit/policy.h"
 #include "knit/family.h"
+#include "knit/foreach.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
 #include "knit/schedgroup.h"

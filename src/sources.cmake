@@ -78,6 +78,7 @@ set(KNIT_SOURCES
   group/extra.c
   group/family.c
   group/gate.c
+  group/foreach.c
   group/handle.c
   group/job.c
   group/limit.c

@@ -46,6 +46,17 @@ void knit__leave_blocking(struct knit__task *t, const struct knit__run *run)
     knit__away_leave(knit__worker_self());
 }
 
+/* What a run that has returned r has left to be done: returns its result. */
+static int wind_up(struct knit__task *t, struct knit__run *run, int r)
+{
+    knit__leave_blocking(t, run); /* it forgot to */
+    if (knit__run_touched(run) && run->life)
+        r = knit__upcalls.finish(run, r);
+    if (t->watcher)
+        knit__upcalls.unwatch(t);
+    return r;
+}
+
 /* The rare rest of an end: an error, something to release, a limit. */
 static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run, int r,
                                     bool skipped)
@@ -55,11 +66,7 @@ static KNIT__NOINLINE void end_slow(struct knit__task *t, struct knit__run *run,
         r = run->up ? knit__call_caught(&run->caught, run->rec.fn, run->rec.arg)
                     : run->rec.fn(run->rec.arg);
     }
-    knit__leave_blocking(t, run); /* it forgot to */
-    if (knit__run_touched(run) && run->life)
-        r = knit__upcalls.finish(run, r);
-    if (t->watcher)
-        knit__upcalls.unwatch(t);
+    r = wind_up(t, run, r);
     knit__upcalls.ended(run, r, skipped);
 }
 
@@ -206,6 +213,20 @@ void knit__run_inline(struct knit__task *t, const struct knit__rec *rec)
         run_on_top_timed(w, t, rec);
     else
         run_on_top(w, t, rec, 0);
+}
+
+int knit__run_nested(struct knit__task *t, struct knit__run *run)
+{
+    const struct knit__scope *s = run->rec.group;
+    int r;
+
+    run->up = t->run;
+    run->ctx = s->cancel;
+    t->run = run;
+    r = knit__call_caught(&run->caught, run->rec.fn, run->rec.arg);
+    r = wind_up(t, run, r);
+    t->run = run->up;
+    return r;
 }
 
 /* A run from the loop has ended: count it. prompt: at once. */

@@ -173,6 +173,10 @@ static inline void knit__flush_ended(struct knit__worker *w)
 /* Run one record's function inline, on top of the caller's run: a child of a scope it waits for.
  * The caller counts the end. */
 void knit__run_inline(struct knit__task *t, const struct knit__rec *rec);
+/* Run run->rec on top of the caller's run, t's, a task of the same scope: exit and panic end it
+ * alone, and no child is counted. Returns its result, of which nobody was told; the upcall `ended`
+ * is the caller's business if that is not 0 or the record has flags. */
+int knit__run_nested(struct knit__task *t, struct knit__run *run);
 
 /* End the innermost run of t, the caller, with this result, from any depth of its calls. */
 KNIT__NORETURN void knit__run_exit(struct knit__task *t, int r);
