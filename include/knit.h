@@ -23,6 +23,7 @@
 #include "knit/policy.h"
 #include "knit/family.h"
 #include "knit/foreach.h"
+#include "knit/results.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
 #include "knit/schedgroup.h"

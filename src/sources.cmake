@@ -89,6 +89,7 @@ set(KNIT_SOURCES
   group/record.c
   group/retry.c
   group/schedgroup.c
+  group/results.c
   group/singleflight.c
   group/waterfall.c
   runtime.c

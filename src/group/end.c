@@ -7,6 +7,7 @@
 #include "limit.h"
 #include "policy.h"
 #include "record.h"
+#include "results.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -107,6 +108,8 @@ void knit__rec_release(const struct knit__rec *rec, int r, bool skipped)
         free(rec->arg);
     else if (rec->flags & KNIT__REC_HANDLE)
         knit__handle_ended(rec, r, skipped);
+    else if (rec->flags & KNIT__REC_RESULT)
+        knit__result_ended(rec, r, skipped);
 }
 
 void knit__group_task_ended(struct knit__run *run, int r, bool skipped)

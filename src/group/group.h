@@ -28,6 +28,7 @@ enum {
     KNIT__REC_TOLD = 32,      /* its end is told to its group's policy */
     KNIT__REC_PLACELESS = 64, /* a child that holds no place, to its end */
     KNIT__REC_PERMIT = 128,   /* no job, and it holds one of its group's limiter */
+    KNIT__REC_RESULT = 256,   /* rec.arg is the slot for its result: see results.c */
 };
 
 enum {
