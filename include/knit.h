@@ -24,6 +24,7 @@
 #include "knit/family.h"
 #include "knit/foreach.h"
 #include "knit/results.h"
+#include "knit/stream.h"
 #include "knit/singleflight.h"
 #include "knit/retry.h"
 #include "knit/schedgroup.h"

@@ -92,5 +92,6 @@ set(KNIT_SOURCES
   group/results.c
   group/singleflight.c
   group/waterfall.c
+  group/stream.c
   runtime.c
 )
