@@ -52,6 +52,24 @@ int main()
                          knit_case_at(0)};
     if (knit_select(cases, 5) != 4 || knit_try_select(cases, 4) != -EAGAIN)
         return 8;
+    int a[2] = {};
+    if (knit_for_each(
+            0, 2, [](size_t, void *) { return 0; }, nullptr, nullptr) != 0 ||
+        knit_for_each_element(
+            a, 2, sizeof a[0], [](void *, size_t, void *) { return 0; }, nullptr, nullptr) != 0)
+        return 9;
+    knit_stream s = {};
+    if (knit_stream_go(
+            &s, succeed, [](void *, int result) { return result; }, nullptr) != 0 ||
+        knit_stream_wait(&s) != 0)
+        return 10;
+    knit_results rs;
+    knit_result slot;
+    knit_result *got = nullptr;
+    knit_errgroup h = {};
+    if (knit_results_init(&rs, &h) != 0 || knit_results_go(&rs, &slot, succeed, nullptr) != 0 ||
+        knit_results_next(&rs, &got) != 0 || got != &slot || knit_errgroup_wait(&h) != 0)
+        return 11;
     errno = 7;
     return errno == 7 ? 0 : 7;
 }

@@ -202,6 +202,9 @@ EXPLORE(policies)
 EXPLORE(task_options)
 EXPLORE(retries)
 EXPLORE(fronts)
+EXPLORE(loops)
+EXPLORE(streams)
+EXPLORE(results)
 
 static void two_threads_use_it_first(void)
 {
@@ -263,6 +266,12 @@ static const knittest tests[] = {
     COLD(retries_from_a_task),
     COLD(fronts_from_a_thread),
     COLD(fronts_from_a_task),
+    COLD(loops_from_a_thread),
+    COLD(loops_from_a_task),
+    COLD(streams_from_a_thread),
+    COLD(streams_from_a_task),
+    COLD(results_from_a_thread),
+    COLD(results_from_a_task),
     COLD(two_threads_use_it_first),
 };
 KNITTEST_MAIN(tests)

@@ -42,5 +42,9 @@ void policies(void);
 void task_options(void);
 void retries(void);
 void fronts(void);
+/* scenarios_loops.c */
+void loops(void);
+void streams(void);
+void results(void);
 
 #endif
