@@ -121,6 +121,18 @@ SINGLEFLIGHTS = [
     for problem, who, callers in (("singleflight_alone", "one caller", 1),
                                   ("singleflight2", "2 callers", 2),
                                   ("singleflight8", "8 callers", 8))
+FOR_EACHS = [
+    Program(
+        "for_each",
+        [Output(name, f"a loop of tiny bodies, {about}", "ns/body")],
+        ["knit", "openmp", "tbb", "go", "serial"],
+        size=100_000_000,
+        quick=10_000_000,
+        extra=form,
+        bytes_each=1,
+    )
+    for form, name, about in ((0, "for_each", "a call each (OpenMP, Go: taken one by one)"),
+                              (1, "for_ranges", "a call per range, inlined there"))
 ]
 
 PROGRAMS = [
@@ -147,6 +159,14 @@ PROGRAMS = [
         "limit",
         [Output("limit", "no-op tasks in one group, at most 4 at once", "ns/task")],
         ["knit", "go", "go_pool", "tbb", "tokio"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    *FOR_EACHS,
+    Program(
+        "stream",
+        [Output("stream", "no-op tasks with a call after each, in order", "ns/task")],
+        ["knit", "go", "go_pool", "tbb"],
         size=1_000_000,
         quick=100_000,
     ),
