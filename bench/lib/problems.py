@@ -121,6 +121,8 @@ SINGLEFLIGHTS = [
     for problem, who, callers in (("singleflight_alone", "one caller", 1),
                                   ("singleflight2", "2 callers", 2),
                                   ("singleflight8", "8 callers", 8))
+]
+
 FOR_EACHS = [
     Program(
         "for_each",
