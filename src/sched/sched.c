@@ -17,6 +17,8 @@
 #define STOP_PATIENCE_NS ((int64_t)200 * 1000 * 1000)
 #endif
 
+enum { STOP_AT_LAST = 25 }; /* times that, whatever the reason */
+
 struct knit__sched knit__sched;
 
 /* Ticks of the cheap clock in a microsecond, measured for 200 us. */
@@ -94,16 +96,29 @@ free_workers:
     return -ENOMEM;
 }
 
+/* Whether w, which was to end `began` ago and had used `cpu` then, is not to be waited for any more.
+ * On a busy machine it may only want a processor: then it gets more time. */
+static bool out_of_patience(const struct knit__worker *w, int64_t began, int64_t cpu)
+{
+    int64_t passed = knit__clock_now() - began;
+
+    return passed >= STOP_PATIENCE_NS &&
+           (passed >= STOP_AT_LAST * STOP_PATIENCE_NS ||
+            knit__os_meter_cpu(&w->meter) - cpu >= STOP_PATIENCE_NS / 2 ||
+            knit__os_meter_waits(&w->meter));
+}
+
 /* Wait until every started worker has left its loop, but not for long. */
 static bool all_exited(void)
 {
-    int64_t until = knit__clock_now() + STOP_PATIENCE_NS;
+    int64_t began = knit__clock_now();
 
     for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *w = knit__sched.workers[i];
+        int64_t cpu = knit__os_meter_cpu(&w->meter);
 
         while (w->joinable && atomic_load_explicit(&w->exited, memory_order_acquire) == 0) {
-            if (knit__clock_now() >= until)
+            if (out_of_patience(w, began, cpu))
                 return false;
             knit__idle_wake_worker(w);
             knit__futex_wait(&w->exited, 0, knit__clock_now() + 1000 * 1000);
