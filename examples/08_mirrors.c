@@ -1,8 +1,8 @@
 /* The first answer wins: one file, four mirrors.
  *
- * All are asked at once. A mirror that fails is no loss as long as another answers, so the group
- * keeps going; the first that answers ends it for the others, who are cancelled in the middle of
- * their waiting, and joined: when the group is closed nobody writes to `answers` any more. */
+ * All are asked at once. A mirror that fails is no loss as long as another answers. The first answer
+ * ends the race: the other calls are cancelled in the middle of their waiting, and when knit_race
+ * returns they have ended, so nobody writes to `mirrors` any more. */
 #include <knit.h>
 #include <stdio.h>
 
@@ -13,32 +13,18 @@ struct mirror {
     int delay_ms; /* stands for its distance */
     int error;    /* 0, or how it fails */
     char answer[LENGTH];
-    knit_chan *answered; /* of const struct mirror * */
 };
 
 static int fetch(void *arg)
 {
     struct mirror *m = arg;
     int r = knit_sleep(m->delay_ms * KNIT_MILLISECOND);
-    if (r == 0)
-        r = m->error;
     if (r < 0)
-        return r == m->error ? knit_error(r, "%s", m->name) : r;
+        return r; /* another one was faster */
+    if (m->error < 0)
+        return knit_error(m->error, "%s", m->name);
     snprintf(m->answer, LENGTH, "README, as %s has it", m->name);
-    return knit_chan_send(m->answered, &m); /* there is room for all answers */
-}
-
-/* Wait for all, then say that there will be no more answers. */
-static int close_when_done(void *arg)
-{
-    struct mirror *m = arg;
-    knit_errgroup mirrors;
-    knit_errgroup_init(&mirrors, &(knit_errgroup_options){.flags = KNIT_ERRGROUP_KEEP_GOING});
-    for (int i = 0; i < MIRRORS; i++)
-        knit_errgroup_go(&mirrors, fetch, &m[i]);
-    int r = knit_errgroup_wait(&mirrors);
-    knit_chan_close(m->answered);
-    return r;
+    return 0;
 }
 
 int main(void)
@@ -49,23 +35,16 @@ int main(void)
         {.name = "near.example", .delay_ms = 5},
         {.name = "slow.example", .delay_ms = 3600 * 1000},
     };
-    knit_chan *answered;
-    if (knit_chan_new(sizeof(struct mirror *), MIRRORS, &answered) < 0)
-        return 1;
+    knit_call calls[MIRRORS];
     for (int i = 0; i < MIRRORS; i++)
-        mirrors[i].answered = answered;
+        calls[i] = (knit_call){fetch, &mirrors[i]};
 
-    knit_errgroup group;
-    knit_errgroup_init(&group, NULL);
-    knit_errgroup_go(&group, close_when_done, mirrors);
-    const struct mirror *winner = NULL;
-    int r = knit_chan_recv(answered, &winner); /* -EPIPE: all have failed */
-    int error = knit_errgroup_close(&group);   /* cancels the others and waits for them */
-
-    if (r == 0)
-        printf("%s\n", winner->answer);
-    else
-        printf("no mirror answered: %s\n", knit_strerror(error));
-    knit_chan_unref(answered);
-    return r != 0;
+    size_t winner;
+    int r = knit_race(calls, MIRRORS, NULL, &winner);
+    if (r < 0) {
+        printf("no mirror answered: %s\n", knit_strerror(r));
+        return 1;
+    }
+    printf("%s\n", mirrors[winner].answer);
+    return 0;
 }

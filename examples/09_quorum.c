@@ -1,7 +1,8 @@
 /* A write that counts when three of five replicas have confirmed it.
  *
- * The caller goes on as soon as the outcome is certain, either way: three confirmations, or three
- * failures, after which there cannot be three confirmations any more. The rest is cancelled. */
+ * The outcome is known as soon as it is certain, either way: three confirmations, or three failures,
+ * after which there cannot be three confirmations any more. The rest is cancelled, and has ended when
+ * knit_take returns. */
 #include <knit.h>
 #include <stdio.h>
 
@@ -9,56 +10,44 @@ enum { REPLICAS = 5, QUORUM = 3 };
 
 struct replica {
     int delay_ms;
-    int error;
-    knit_chan *votes; /* of int: 0 or an error */
+    int error; /* 0: it confirms */
 };
 
 static int write_to(void *arg)
 {
     const struct replica *replica = arg;
     int r = knit_sleep(replica->delay_ms * KNIT_MILLISECOND); /* stands for the network */
-    if (r < 0)
-        return r; /* cancelled: nobody counts votes any more */
-    return knit_chan_send(replica->votes, &replica->error);
+    return r < 0 ? r : replica->error;
 }
 
-/* 0: QUORUM of them have confirmed. Else the error that made that impossible. */
-static int write_to_quorum(const int delays_ms[REPLICAS], const int errors[REPLICAS])
+/* Prints who has confirmed, fastest first; or the error that made a quorum impossible, which it
+ * returns. */
+static int write_to_quorum(struct replica replicas[REPLICAS])
 {
-    struct replica replicas[REPLICAS];
-    int confirmed = 0, failed = 0, r, vote;
-    knit_chan *votes;
-    r = knit_chan_new(sizeof(int), REPLICAS, &votes);
-    if (r < 0)
+    knit_call calls[REPLICAS];
+    size_t confirmed[QUORUM];
+    for (int i = 0; i < REPLICAS; i++)
+        calls[i] = (knit_call){write_to, &replicas[i]};
+    int r = knit_take(calls, REPLICAS, NULL, QUORUM, confirmed);
+    if (r < 0) {
+        printf("not written: %s\n", knit_strerror(r));
         return r;
-    KNIT_SCOPE(group, NULL) {
-        for (int i = 0; i < REPLICAS; i++) {
-            replicas[i] = (struct replica){delays_ms[i], errors[i], votes};
-            knit_errgroup_go(group, write_to, &replicas[i]);
-        }
-        while (confirmed < QUORUM && failed <= REPLICAS - QUORUM) {
-            r = knit_chan_recv(votes, &vote);
-            if (r == 0)
-                r = vote;
-            if (r == 0)
-                confirmed++;
-            else
-                failed++;
-        }
-    } /* here the slow ones are cancelled and joined */
-    knit_chan_unref(votes);
-    return confirmed == QUORUM ? 0 : r;
+    }
+    printf("written, confirmed by");
+    for (int i = 0; i < r; i++)
+        printf(" %zu", confirmed[i]);
+    printf("\n");
+    return 0;
 }
 
 int main(void)
 {
     const int never = 3600 * 1000;
-    const int two_down[REPLICAS] = {0, -EHOSTUNREACH, 0, -ENOSPC, 0};
-    const int three_down[REPLICAS] = {-ENOSPC, -ENOSPC, 0, -ENOSPC, 0};
+    struct replica one_down[REPLICAS] = {{2, 0}, {1, -EHOSTUNREACH}, {3, 0}, {never, 0}, {4, 0}};
+    struct replica three_down[REPLICAS] = {
+        {1, -ENOSPC}, {2, -ENOSPC}, {never, 0}, {3, -ENOSPC}, {never, 0}};
 
-    int r = write_to_quorum((const int[REPLICAS]){2, 1, 3, never, 4}, two_down);
-    printf("one failed, one is slow: %s\n", r == 0 ? "written" : knit_strerror(r));
-    r = write_to_quorum((const int[REPLICAS]){1, 2, never, 3, never}, three_down);
-    printf("three failed: %s\n", r == 0 ? "written" : knit_strerror(r));
-    return r != -ENOSPC;
+    int one = write_to_quorum(one_down);
+    int three = write_to_quorum(three_down);
+    return one != 0 || three != -ENOSPC;
 }
