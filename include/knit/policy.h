@@ -130,7 +130,9 @@ typedef struct knit_policy {
     unsigned overflow; /* KNIT_OVERFLOW_... */
     knit_semaphore
         *limiter;           /* shared with other groups, or with anybody: a task that runs holds its
-                                weight of it. Who waits for it does so first come, first served */
+                                weight of it. Who waits for it does so first come, first served.
+                                A task that holds some of it must not wait for a group that needs
+                                it: both would wait for ever */
     knit_duration interval; /* > 0: tasks start at most so often... */
     unsigned burst;         /* ...but so many at once after a pause; 0: 1 */
     /* the end */
