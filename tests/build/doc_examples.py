@@ -28,8 +28,8 @@ static int snippet(void)
 {
 #line %(line)d "%(document)s"
 %(body)s
-    %(check)s
-    return 0;
+%(check)s
+return 0; /* no deeper than the snippet: clang looks at the indent of what follows an if */
 }
 
 int main(void)
