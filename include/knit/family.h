@@ -43,15 +43,16 @@ KNIT_API int knit_gather(const knit_call *calls, size_t n, const knit_errgroup_o
 
 /* Run all calls; the first failure cancels the rest and is returned. All succeed: 0; so do no calls.
  *
- * Errors:   the first failure (-ECHILD for a positive result); -EINVAL, -ENOMEM; -ECANCELED, -ETIMEDOUT when the
- *           context ended first.  The rest as knit_gather. */
+ * Errors:   the first failure (-ECHILD for a positive result); -EINVAL, -ENOMEM; -ECANCELED,
+ *           -ETIMEDOUT when the context ended first.  The rest as knit_gather. */
 KNIT_API int knit_all(const knit_call *calls, size_t n, const knit_errgroup_options *options);
 
 /* Run all calls until one succeeds; the others are cancelled. 0: *ret_winner is its index. All
  * failed: the failure that came last is returned.
  *
- * Errors:   the last failure (-ECHILD for a positive result); -ENODATA (no calls); -EINVAL, -ENOMEM; -ECANCELED, -ETIMEDOUT when the
- *           context ended first. *ret_winner is then untouched.
+ * Errors:   the last failure (-ECHILD for a positive result); -ENODATA (no calls); -EINVAL,
+ *           -ENOMEM; -ECANCELED, -ETIMEDOUT when the context ended first. *ret_winner is then
+ *           untouched.
  * Pointers: ret_winner may be NULL.  The rest as knit_gather. */
 KNIT_API int knit_race(const knit_call *calls, size_t n, const knit_errgroup_options *options,
                        size_t *ret_winner);
@@ -61,8 +62,8 @@ KNIT_API int knit_race(const knit_call *calls, size_t n, const knit_errgroup_opt
  * cancelled and the failure that came last is returned. k above n stands for n; k = 0 starts nothing
  * and returns 0.
  *
- * Errors:   the last failure (-ECHILD for a positive result); -EINVAL, -ENOMEM; -ECANCELED, -ETIMEDOUT when the context ended first.
- *           What ret_indexes points to is then unspecified.
+ * Errors:   the last failure (-ECHILD for a positive result); -EINVAL, -ENOMEM; -ECANCELED,
+ *           -ETIMEDOUT when the context ended first. What ret_indexes points to is then unspecified.
  * Pointers: ret_indexes: k indexes, or NULL.  The rest as knit_gather. */
 KNIT_API int knit_take(const knit_call *calls, size_t n, const knit_errgroup_options *options,
                        size_t k, size_t *ret_indexes);
