@@ -24,8 +24,10 @@ void knit__rebias_grant(struct knit__rebias *l, const void *self)
     if (l->streak < l->wanted)
         return;
     l->streak = 0;
-    if (self && knit__asymmetric)
-        atomic_store_explicit(&l->owner, self, memory_order_relaxed); /* others read it locked */
+    if (!self || !knit__asymmetric || l->former)
+        return;
+    l->former = self;
+    atomic_store_explicit(&l->owner, self, memory_order_relaxed); /* others read it locked */
 }
 
 /* The owner's sections are tens of instructions: it is at work, or lost its processor. */

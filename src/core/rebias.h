@@ -13,6 +13,11 @@
  * owner-to-be, inside the ordinary lock, so there is no owner to take it from. Where there is no
  * membarrier none is granted.
  *
+ * One announcement serves all owners, so a former one must not write it while another owns the lock:
+ * it may have been stopped after it read that it is the owner, long ago, and would clear what the new
+ * owner announced. So nobody else gets the bias before the former owner has come by the ordinary
+ * lock: from there on it reads that it is not the owner any more.
+ *
  * (Dice, Moir, Scherer: "Quickly reacquirable locks", 2003; with rebiasing and back-off as in
  * Russell and Detlefs, "Eliminating synchronization-related atomic operations with biased locking
  * and bulk rebiasing", 2006.)
@@ -28,6 +33,7 @@ struct knit__rebias {
     _Atomic uint32_t busy;       /* the owner is inside, or about to look */
     _Atomic(const void *) owner; /* NULL: nobody. Set by the owner, cleared by others; under lock */
     /* whoever is inside */
+    const void *former; /* who had the bias last, and may still believe so; NULL: nobody */
     const void *last;
     uint32_t streak, wanted; /* entries of `last` in a row; how many earn the bias. 0: not set */
     bool by_bias;
@@ -40,6 +46,7 @@ KNIT__COLD void knit__rebias_take_back(struct knit__rebias *l);
 static inline void knit__rebias_lock(struct knit__rebias *l, const void *self)
 {
     if (KNIT__LIKELY(atomic_load_explicit(&l->owner, memory_order_relaxed) == self) && self) {
+        KNIT__POINT(); /* it may have been taken back since: see `former` */
         atomic_store_explicit(&l->busy, 1, memory_order_relaxed);
         knit__compiler_barrier(); /* the heavy barrier of the one that takes back does the rest */
         KNIT__POINT();
@@ -53,6 +60,8 @@ static inline void knit__rebias_lock(struct knit__rebias *l, const void *self)
     if (KNIT__UNLIKELY(atomic_load_explicit(&l->owner, memory_order_relaxed) != NULL))
         knit__rebias_take_back(l);
     l->by_bias = false;
+    if (l->former == self)
+        l->former = NULL;
     if (l->last != self) {
         l->last = self;
         l->streak = 0;

@@ -66,6 +66,26 @@ static void no_entry_is_lost(void)
     users_together(false);
 }
 
+/* A former owner that looked long ago must not disturb the next one. */
+static void the_next_owner_waits_for_the_former(void)
+{
+    struct shared s = {0};
+    int a, b;
+
+    knit__barrier_start(false);
+    if (!knit__asymmetric)
+        return;
+    for (int i = 0; i < ENOUGH; i++)
+        enter_once(&s, &a);
+    CHECK(enter_once(&s, &a));
+    for (int i = 0; i < 8 * ENOUGH; i++)
+        CHECK(!enter_once(&s, &b)); /* a may be on its way in, and believe that it owns it */
+    CHECK(!enter_once(&s, &a));
+    for (int i = 0; i < 8 * ENOUGH; i++)
+        enter_once(&s, &b);
+    CHECK(enter_once(&s, &b));
+}
+
 static void without_the_barrier_nobody_gets_the_bias(void)
 {
     users_together(true);
@@ -108,6 +128,7 @@ static const knittest tests[] = {
     THREAD(no_entry_is_lost),
     THREAD(without_the_barrier_nobody_gets_the_bias),
     THREAD(it_is_earned_and_lost_and_costs_more_each_time),
+    THREAD(the_next_owner_waits_for_the_former),
     THREAD(nobody_in_particular_never_owns_it),
 };
 KNITTEST_MAIN(tests)
