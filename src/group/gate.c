@@ -60,6 +60,7 @@ static int64_t retire_locked(struct knit__state *st)
     int64_t spare = st->spare;
 
     knit__usher_set(st, false);
+    st->errand = NULL;
     st->spare = 0;
     return spare;
 }
@@ -105,10 +106,8 @@ static int get_permits(struct knit__group *g, const knit_policy *p, int64_t need
     return 0;
 }
 
-static int run_usher(void *arg)
+static int see_in(struct knit__group *g, const knit_policy *p)
 {
-    struct knit__group *g = arg;
-    const knit_policy *p = knit__group_policy(g);
     struct errand e;
     int r = 0;
 
@@ -120,11 +119,46 @@ static int run_usher(void *arg)
         if (r == 0)
             knit__group_hand_out(g);
     }
+    return r;
+}
+
+/* Under a context of its own, so that it can be called back when nobody waits any more. */
+static int see_in_until_dismissed(struct knit__group *g, bool *ret_dismissed)
+{
+    knit_ctx_scope scope;
+    knit_ctx *ctx;
+    int r = knit_ctx_with_cancel(knit_ctx_current(), &ctx);
+
+    if (r < 0) {
+        knit__usher_ended(g);
+        return r;
+    }
+    knit__lock(&g->scope.lock);
+    knit__state_of(g)->errand = ctx; /* until it retires */
+    knit__unlock(&g->scope.lock);
+    (void)knit_ctx_enter(ctx, &scope); /* cannot fail in a task */
+    r = see_in(g, knit__group_policy(g));
+    (void)knit_ctx_leave(&scope);
+    *ret_dismissed = knit_ctx_err(ctx) != 0;
+    if (r < 0)
+        knit__usher_ended(g);
+    knit_ctx_unref(ctx);
+    return r;
+}
+
+static int run_usher(void *arg)
+{
+    struct knit__group *g = arg;
+    bool dismissed = false;
+    int r = see_in_until_dismissed(g, &dismissed);
+
     if (r == 0)
         return 0;
-    knit__usher_ended(g);
-    /* Who waits at the gate would wait for ever. A context that has ended tells them itself. */
-    if (!knit__ctx_ended(knit__group_ctx(g)))
+    /* Who waits at the gate would wait for ever, and an usher that came for them would not get
+     * through either. For who came after a dismissal there is another one. */
+    if (knit__ctx_ended(knit__group_ctx(g)))
+        knit__group_purge(g);
+    else if (!dismissed)
         knit__group_end(g, r, true);
     return 0;
 }

@@ -379,6 +379,23 @@ void knit__group_hand_out(struct knit__group *g)
 
 /* ---- turning away ---- */
 
+/* Nobody waits any more: the context of the usher that does, with a reference; or NULL. To be ended
+ * after unlocking, or a wait for the group would wait for the gate. */
+static knit_ctx *errand_in_vain_locked(const struct knit__group *g)
+{
+    const struct knit__extra *x = knit__extra_of(g);
+
+    return x && x->state && x->state->errand && turn_locked(x) == TURN_NOBODY
+               ? knit_ctx_ref(x->state->errand)
+               : NULL;
+}
+
+static void dismiss(knit_ctx *errand)
+{
+    knit_ctx_cancel(errand, 0);
+    knit_ctx_unref(errand);
+}
+
 static void empty_line_locked(struct knit__line *line, struct knit__batch *ready)
 {
     while (line->first)
@@ -403,6 +420,7 @@ void knit__group_purge(struct knit__group *g)
     struct knit__batch ready = {0};
     struct knit__chunk *c = NULL;
     struct knit__extra *x;
+    knit_ctx *errand;
 
     knit__lock(&g->scope.lock);
     x = knit__extra_of(g);
@@ -413,7 +431,9 @@ void knit__group_purge(struct knit__group *g)
         c = knit__queue_take_all(&x->queue);
         knit__room_clear_locked(g);
     }
+    errand = errand_in_vain_locked(g);
     knit__unlock(&g->scope.lock);
+    dismiss(errand);
     knit__ready_batch(&ready);
     skip_queued(g, c);
 }
@@ -455,6 +475,7 @@ int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit_
                     struct knit__rec *rec, struct knit__handed *h)
 {
     struct knit__room room = {.task = t, .rec = rec};
+    knit_ctx *errand = NULL;
     uint32_t word, reason;
     int err;
 
@@ -467,8 +488,10 @@ int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit_
         knit__lock(&g->scope.lock);
         line_remove(line, &room);
         knit__room_clear_locked(g);
+        errand = errand_in_vain_locked(g);
         knit__unlock(&g->scope.lock);
     }
+    dismiss(errand);
     if (reason == WOKE_ADMITTED)
         return KNIT__ADMITTED;
     if (reason == WOKE_QUEUED)

@@ -19,6 +19,7 @@ struct knit__state {
     /* the group's lock */
     bool waited;        /* somebody has: nothing more is expected */
     _Atomic bool usher; /* there is one; read by anybody */
+    knit_ctx *errand;   /* what the usher waits under; NULL: there is none */
     uint32_t services;
     knit_ctx *service_ctx; /* a reference; ended when only services are left */
     int64_t next_start;    /* of the rate; gate.c */

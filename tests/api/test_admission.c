@@ -463,6 +463,92 @@ static void a_group_is_closed_while_it_waits_for_the_limiter(void)
     CHECK_INT(knit_semaphore_release(&limiter, 1), 0);
 }
 
+/* Nobody waits for the group: its tasks end all the same, and nothing spins at the gate. */
+static void the_end_of_the_context_empties_the_queue_at_the_gate(void)
+{
+    knit_semaphore limiter;
+    CHECK_INT(knit_semaphore_init(&limiter, 1), 0);
+    const knit_policy policy = {.limiter = &limiter, .queue = KNIT_UNBOUNDED};
+    knit_ctx *ctx;
+    atomic_int ran = 0;
+    knit_errgroup g;
+    CHECK_INT(knit_ctx_with_cancel(knit_ctx_background(), &ctx), 0);
+    CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.ctx = ctx, .policy = &policy}), 0);
+    CHECK_INT(knit_semaphore_acquire(&limiter, 1), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);
+    knit_ctx_cancel(ctx, 0);
+    kt_until(counts_of(&g).pending == 0);
+    CHECK_INT(counts_of(&g).skipped, 3);
+    CHECK_INT(knit_errgroup_wait(&g), -ECANCELED);
+    CHECK_INT(ran, 0);
+    CHECK_INT(knit_semaphore_held(&limiter), 1);
+    CHECK_INT(knit_semaphore_release(&limiter, 1), 0);
+    knit_ctx_unref(ctx);
+}
+
+static int give_up_at_the_gate(void *arg)
+{
+    knit_ctx *ctx;
+    knit_ctx_scope scope;
+    CHECK_INT(knit_ctx_with_timeout(knit_ctx_background(), KNIT_MILLISECOND, &ctx), 0);
+    CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+    int r = call_go(arg);
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+    knit_ctx_unref(ctx);
+    return r;
+}
+
+static void a_wait_does_not_wait_for_the_gate_when_the_callers_have_left(void)
+{
+    knit_semaphore limiter;
+    CHECK_INT(knit_semaphore_init(&limiter, 1), 0);
+    const knit_policy policy = {.limiter = &limiter};
+    atomic_int ran = 0;
+    knit_errgroup g, callers = {0};
+    caller c = {.g = &g, .ran = &ran};
+    CHECK_INT(knit_errgroup_init(
+                  &g, &(knit_errgroup_options){.ctx = knit_ctx_background(), .policy = &policy}),
+              0);
+    CHECK_INT(knit_semaphore_acquire(&limiter, 1), 0); /* kept until after the wait */
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(knit_errgroup_go(&callers, give_up_at_the_gate, &c), 0);
+    CHECK_INT(knit_errgroup_wait(&callers), 0);
+    CHECK_INT(c.errors, 3);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(ran, 0);
+    CHECK_INT(knit_semaphore_held(&limiter), 1);
+    CHECK_INT(knit_semaphore_release(&limiter, 1), 0);
+}
+
+static int fail_at_gate(void *arg)
+{
+    return kt_gate_wait(*(kt_gate *)arg) == 0 ? -EIO : -ECANCELED;
+}
+
+/* A group that stops leaves its context alone, so that does not tell who is at the gate. */
+static void a_stop_does_not_wait_for_the_gate(void)
+{
+    knit_semaphore limiter;
+    CHECK_INT(knit_semaphore_init(&limiter, 2), 0);
+    const knit_policy policy = {.limiter = &limiter, .queue = KNIT_UNBOUNDED};
+    const knit_errgroup_options options = {.flags = KNIT_ERRGROUP_STOP, .policy = &policy};
+    kt_gate gate = kt_gate_new();
+    atomic_int ran = 0;
+    knit_errgroup g;
+    CHECK_INT(knit_errgroup_init(&g, &options), 0);
+    CHECK_INT(knit_semaphore_acquire(&limiter, 1), 0); /* kept until after the wait */
+    CHECK_INT(knit_errgroup_go(&g, fail_at_gate, &gate), 0);
+    CHECK_INT(knit_errgroup_go_with(&g, count_up, &ran, &(knit_task_options){.weight = 2}), 0);
+    yield_some(100);
+    kt_gate_open(gate);
+    CHECK_INT(knit_errgroup_wait(&g), -EIO);
+    CHECK_INT(ran, 0);
+    CHECK_INT(knit_semaphore_held(&limiter), 1);
+    CHECK_INT(knit_semaphore_release(&limiter, 1), 0);
+    kt_gate_free(gate);
+}
+
 static void weights_count_for_the_limiter(void)
 {
     knit_semaphore limiter;
@@ -552,6 +638,9 @@ static const knittest tests[] = {
     BOTH(callers_wait_for_the_limiter_too),
     BOTH(what_a_cancelled_group_held_goes_to_the_others),
     BOTH(a_group_is_closed_while_it_waits_for_the_limiter),
+    BOTH(the_end_of_the_context_empties_the_queue_at_the_gate),
+    BOTH(a_wait_does_not_wait_for_the_gate_when_the_callers_have_left),
+    BOTH(a_stop_does_not_wait_for_the_gate),
     BOTH(weights_count_for_the_limiter),
     BOTH(a_rate_spreads_the_starts),
     BOTH(a_rate_makes_callers_wait),
