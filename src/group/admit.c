@@ -79,6 +79,8 @@ static int overflow_locked(const struct asking *a, struct knit__extra *x, struct
     case KNIT_OVERFLOW_INLINE:
         if (knit__may_run_on_top(a->t, &a->g->scope)) {
             placeless_locked(a, x);
+            if (a->job)
+                a->job->bare = true;
             return KNIT__INLINE;
         }
         break;
@@ -159,10 +161,14 @@ static int admit_placeless(const struct asking *a)
     return r;
 }
 
+static bool holds_never(const struct knit__job *job)
+{
+    return job && (job->options.flags & (KNIT_TASK_SERVICE | KNIT_TASK_RUN_ANYWAY)) != 0;
+}
+
 static bool is_placeless(const struct knit__job *job)
 {
-    return job && ((job->options.flags & (KNIT_TASK_SERVICE | KNIT_TASK_RUN_ANYWAY)) != 0 ||
-                   job->options.delay > 0);
+    return holds_never(job) || (job && job->options.delay > 0);
 }
 
 int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__rec *rec, bool try)
@@ -178,11 +184,11 @@ int knit__group_admit(struct knit__group *g, struct knit__task *t, struct knit__
     a.overflow = a.policy ? a.policy->overflow : KNIT_OVERFLOW_WAIT;
     if (a.overflow == KNIT_OVERFLOW_INLINE && t->is_thread)
         a.overflow = KNIT_OVERFLOW_WAIT;
-    if (is_placeless(a.job))
-        return admit_placeless(&a);
-    if (a.policy && a.policy->limiter &&
+    if (a.policy && a.policy->limiter && !holds_never(a.job) &&
         knit__rec_weight(rec) > knit_semaphore_capacity(a.policy->limiter))
         return -E2BIG;
+    if (is_placeless(a.job))
+        return admit_placeless(&a);
     if (may_wait(&a)) {
         r = knit__wait_begin(t);
         if (r < 0)

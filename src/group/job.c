@@ -61,7 +61,7 @@ bool knit__job_echo(const struct knit__job *job, int r)
 
 static bool needs_places(const struct knit__job *job)
 {
-    return !has(job, KNIT_TASK_SERVICE | KNIT_TASK_RUN_ANYWAY);
+    return !job->bare && !has(job, KNIT_TASK_SERVICE | KNIT_TASK_RUN_ANYWAY);
 }
 
 static int pause_for(knit_duration pause)

@@ -19,6 +19,7 @@ struct knit__job {
     bool holds;     /* its places are counted: it has begun, or is about to */
     bool placeless; /* counted as a child that holds none */
     bool service;   /* counted as one */
+    bool bare;      /* it asks for no places either: it runs on the stack of who may hold them */
     /* the task itself */
     knit_ctx *ctx;                /* a reference; NULL: it runs under its group's */
     knit_ctx_after_handle ending; /* of a service: the end of all of them ends its context */

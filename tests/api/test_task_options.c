@@ -177,6 +177,35 @@ static void a_task_is_tried_again(void)
     CHECK_HAS(record.text, "not yet");
 }
 
+typedef struct inliner {
+    knit_errgroup *g;
+    flaky f;
+    int started;
+} inliner;
+
+static int start_inline(void *arg)
+{
+    static const knit_retry_policy retry = {.base = KNIT_MICROSECOND};
+    inliner *i = arg;
+    i->started =
+        knit_errgroup_go_with(i->g, fail_some_times, &i->f, &(knit_task_options){.retry = &retry});
+    return 0;
+}
+
+/* The only place is its caller's, who goes on when it has ended. */
+static void a_task_that_runs_inline_asks_for_no_place_between_attempts(void)
+{
+    const knit_policy policy = {.overflow = KNIT_OVERFLOW_INLINE};
+    inliner i = {.f = {.good = 3}};
+    knit_errgroup g;
+    i.g = &g;
+    CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.limit = 1, .policy = &policy}), 0);
+    CHECK_INT(knit_errgroup_go(&g, start_inline, &i), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(i.started, 0);
+    CHECK_INT(i.f.calls, 3);
+}
+
 static int only_eio(int code, void *arg)
 {
     (void)arg;
@@ -487,6 +516,24 @@ static void options_that_make_no_sense_are_refused(void)
     CHECK_INT(ran, 0);
 }
 
+static void a_late_task_heavier_than_the_limiter_is_refused(void)
+{
+    knit_semaphore limiter;
+    CHECK_INT(knit_semaphore_init(&limiter, 2), 0);
+    const knit_policy policy = {.limiter = &limiter};
+    atomic_int ran = 0;
+    knit_errgroup g;
+    CHECK_INT(knit_errgroup_init(&g, &(knit_errgroup_options){.policy = &policy}), 0);
+    CHECK_INT(
+        knit_errgroup_go_with(&g, count_up, &ran, &(knit_task_options){.delay = 1, .weight = 3}),
+        -E2BIG);
+    CHECK_INT(
+        knit_errgroup_go_with(&g, count_up, &ran, &(knit_task_options){.delay = 1, .weight = 2}),
+        0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(ran, 1);
+}
+
 static const knittest tests[] = {
     BOTH(options_null_is_a_plain_go),
     BOTH(a_task_is_called_what_it_is_told),
@@ -495,6 +542,7 @@ static const knittest tests[] = {
     BOTH(a_delayed_task_holds_no_place),
     BOTH(after_its_delay_a_task_asks_for_a_place),
     BOTH(a_task_is_tried_again),
+    BOTH(a_task_that_runs_inline_asks_for_no_place_between_attempts),
     BOTH(a_test_decides_which_errors_are_tried_again),
     BOTH(the_pause_between_two_attempts_holds_no_place),
     BOTH(retries_respect_the_limit),
@@ -509,6 +557,7 @@ static const knittest tests[] = {
     BOTH(a_member_starts_clean_up_in_a_closed_group),
     BOTH(a_handle_is_had_with_options),
     BOTH(an_exit_gives_back_everything),
+    BOTH(a_late_task_heavier_than_the_limiter_is_refused),
     BOTH(options_that_make_no_sense_are_refused),
 };
 
