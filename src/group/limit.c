@@ -320,21 +320,38 @@ void knit__usher_start(struct knit__group *g, const struct knit__handed *h)
         knit__scope_subtract(&g->scope, 1);
 }
 
-/* Without the lock; g may be gone if nothing is to be started. Returns how many of the children that
- * were to be started have ended instead, but for their count. */
-static KNIT__NOINLINE uint32_t finish_rest(struct knit__group *g, const struct knit__handed *h)
+/* The arguments and the result of: */
+struct rest {
+    struct knit__group *g;
+    const struct knit__handed *h;
+    uint32_t ended;
+};
+
+static void finish_with_run(void *arg)
 {
-    uint32_t ended = 0;
+    struct rest *rest = arg;
+    struct knit__group *g = rest->g;
+    const struct knit__handed *h = rest->h;
 
     if (h->found & KNIT__HANDED_SERVICES) {
         knit_ctx_cancel(h->services, 0);
         knit_ctx_unref(h->services);
     }
     if ((h->found & KNIT__HANDED_USHER) && usher_failed(g))
-        ended++;
+        rest->ended++;
     if ((h->found & KNIT__HANDED_REC) && start_failed(&h->rec))
-        ended++;
-    return ended;
+        rest->ended++;
+}
+
+/* Without the lock; g may be gone if nothing is to be started. Returns how many of the children that
+ * were to be started have ended instead, but for their count. What the end of a context calls may be
+ * anybody's. */
+static KNIT__NOINLINE uint32_t finish_rest(struct knit__group *g, const struct knit__handed *h)
+{
+    struct rest rest = {g, h, 0};
+
+    knit__call_with_run(finish_with_run, &rest);
+    return rest.ended;
 }
 
 static inline uint32_t finish_handed(struct knit__group *g, struct knit__handed *h)

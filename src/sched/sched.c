@@ -191,3 +191,18 @@ void knit__task_made(struct knit__stack *s)
     t->fiber.hi = stack.hi;
     knit__list_init(&t->watch_link);
 }
+
+void knit__call_with_run(void (*fn)(void *arg), void *arg)
+{
+    struct knit__task *t = knit__task_self();
+    struct knit__run none = {0};
+    bool bare = t && !t->run;
+
+    if (bare)
+        t->run = &none;
+    fn(arg);
+    if (bare && t->watcher)
+        knit__upcalls.unwatch(t);
+    if (bare)
+        t->run = NULL;
+}

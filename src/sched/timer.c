@@ -63,23 +63,17 @@ bool knit__timer_disarm(struct knit__timer *timer)
     return armed;
 }
 
-/* Without locks. A bare loop has no run: what is called may look at its context all the same. */
-static void call_all(struct knit__timer *calls)
+/* Without locks. */
+static void call_all(void *timers)
 {
-    struct knit__task *t = knit__task_self();
-    struct knit__run none = {0}, *before = t->run;
+    struct knit__timer *calls = timers;
 
-    if (!before)
-        t->run = &none;
     while (calls) {
         struct knit__timer *timer = calls;
 
         calls = timer->next;
         timer->fire(timer); /* may free it */
     }
-    if (t->watcher && !before)
-        knit__upcalls.unwatch(t);
-    t->run = before;
 }
 
 /* Decide why it wakes, with the heap's lock held. */
@@ -136,7 +130,7 @@ uint32_t knit__timers_run(struct knit__worker *w, int64_t now)
 
     knit__ready_batch(&ready);
     if (calls)
-        call_all(calls);
+        knit__call_with_run(call_all, calls);
     return fired;
 }
 

@@ -185,6 +185,10 @@ void knit__leave_blocking(struct knit__task *t, const struct knit__run *run);
 
 /* Put a record where a worker will find it: -ENOMEM, or what starting a thread returned. */
 int knit__submit(const struct knit__rec *rec);
+
+/* Call fn(arg), which may be anybody's and must not park. A bare loop has no run, and what is called
+ * may look at its context all the same: it gets an empty one. */
+KNIT__COLD void knit__call_with_run(void (*fn)(void *arg), void *arg);
 /* The ring is more than half full: let others run. */
 KNIT__COLD void knit__throttle(struct knit__worker *w);
 /* One of another worker's queues moved here, if any is worth it: true. */

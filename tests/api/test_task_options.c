@@ -326,6 +326,42 @@ static void services_end_with_the_last_task_that_is_none(void)
     }
 }
 
+static void look_at_context(void *arg)
+{
+    if (knit_ctx_current())
+        atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static int serve_and_be_told(void *arg)
+{
+    knit_ctx_after_handle told;
+    CHECK_INT(knit_ctx_after(knit_ctx_current(), look_at_context, arg, &told), 0);
+    int r = knit_sleep(KNIT_FOREVER);
+    (void)knit_ctx_after_stop(&told);
+    return r;
+}
+
+static int yield_and_end(void *arg)
+{
+    (void)arg;
+    yield_some(20);
+    return 0;
+}
+
+/* The last task has ended then, and it may be a worker's loop that tells them. */
+static void what_follows_the_end_of_services_has_a_context(void)
+{
+    atomic_int looked = 0;
+    knit_errgroup g = {0};
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(knit_errgroup_go_with(&g, serve_and_be_told, &looked,
+                                        &(knit_task_options){.flags = KNIT_TASK_SERVICE}),
+                  0);
+    CHECK_INT(knit_errgroup_go(&g, yield_and_end, NULL), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(looked, 3);
+}
+
 static void services_do_not_end_before_somebody_waits(void)
 {
     atomic_int serving = 0, ran = 0;
@@ -548,6 +584,7 @@ static const knittest tests[] = {
     BOTH(retries_respect_the_limit),
     BOTH(a_timeout_covers_all_attempts),
     BOTH(services_end_with_the_last_task_that_is_none),
+    BOTH(what_follows_the_end_of_services_has_a_context),
     BOTH(services_do_not_end_before_somebody_waits),
     BOTH(services_alone_end_at_the_wait),
     BOTH(a_service_that_fails_is_a_failure),
