@@ -408,6 +408,7 @@ static int send_big_items(void *arg)
     return r;
 }
 
+/* CH-8 */
 static void items_of_every_size_arrive_whole(void)
 {
     static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 16, 63, 64, 65, 4096, 70000};

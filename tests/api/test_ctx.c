@@ -1,15 +1,8 @@
 /* Contexts: the tree, its ends and causes, values. What tasks, waiting calls and callbacks make of
  * it is in test_ctx_ambient.c.
  *
- * CTX-n are the tests of Go's package context. Not made anew, and why:
- *   CTX-6, 23, 24, 28, 29   foreign implementations of the interface: Knit's type is closed
- *   CTX-11                  allocation counts: no public way to see them (tests/fault will)
- *   CTX-19                  net.Error methods of DeadlineExceeded: results are errno values
- *   strings of CTX-1, 2, 7, 10: contexts have no String()
- *   CTX-20, rows with WithDeadlineCause: a deadline's cause is always -ETIMEDOUT; rows with custom
- *                           contexts: see above
- * CTX-25 and 26 are in test_ctx_ambient.c. Knit runs the callback on the thread that ends the
- * context, before knit_ctx_cancel returns, where Go starts a goroutine. */
+ * CTX-n are the tests of Go's package context; those not here are in test_ctx_ambient.c (CTX-25, 26)
+ * and test_ctx_linked.c. What differs is in docs/conformance.md. */
 #include "knittest.h"
 
 #include <stdatomic.h>
@@ -474,6 +467,7 @@ static void ctx_16_a_child_made_while_the_parent_ends_ends_with_its_cause(void)
 
 /* ---- misuse ---------------------------------------------------------------------------------- */
 
+/* CTX-17, CTX-18 */
 static void ctx_17_18_null_is_refused(void)
 {
     static int key;
@@ -584,6 +578,7 @@ static void ctx_20_deadlines_and_causes_mixed(void)
     knit_ctx_unref(lasting);
 }
 
+/* CTX-20, CTX-22 */
 static void ctx_20_22_without_cancel_never_ends_by_itself(void)
 {
     static int key, value;
@@ -649,6 +644,7 @@ static int poll_err(void *arg)
     return knit_ctx_wait(arg) == -ECANCELED ? 0 : -EPROTO;
 }
 
+/* CTX-21, CTX-27 */
 static void ctx_21_27_err_cause_and_end_are_seen_together(void)
 {
     for (int i = 0; i < kt_count(500); i++) {

@@ -2,10 +2,7 @@
  * and misuse have files of their own.
  *
  * XEG-n are the tests of golang.org/x/sync/errgroup, made anew: XEG-1, 2, 4, 5 here, XEG-3 with the
- * limits, XEG-H1 and H2 with the panics (test_panic.c). XEG-H3 is not made: an exit ends its task,
- * not the one that waits for it.
- * Where Knit differs on purpose: a normal end does not cancel the group's context (XEG-2, XEG-5),
- * so that a commit after the wait still works. */
+ * limits, XEG-H1 to XEG-H3 in test_panic.c and test_life.c. */
 #include "knittest.h"
 
 #include <stdatomic.h>
@@ -93,6 +90,7 @@ static knit_ctx *run_list(knit_errgroup *g, const list *codes, bool try_form)
     return ctx;
 }
 
+/* XEG-2, NEIL-5 */
 static void xeg_2_wait_returns_the_error_and_an_error_ends_the_context(void)
 {
     for (size_t i = 0; i < 4; i++) {
@@ -181,6 +179,7 @@ static void a_started_task_runs_although_nobody_waits(void)
     CHECK_INT(knit_errgroup_wait(&g), 0);
 }
 
+/* WG-5 */
 static void every_task_runs_exactly_once(void)
 {
     int n = kt_count(100000);

@@ -1,11 +1,7 @@
 /* gather, all, race, take, last. GB-1 to GB-4 and HU-1 to HU-9, HU-11 of the literature are here:
  * where a call there takes 100 ms more, one here waits for the one before, and where the very order
- * of the ends is looked at, a limit of 1 makes it certain.
- *
- * What differs on purpose: losers are waited for (there the call returns and leaves them running);
- * zero calls never hang; a nil context cannot be passed (GB-2: the context is ambient, or an option,
- * for which NULL means just that); take goes on after a failure as long as enough can succeed;
- * HU-17 (min) is an unexported helper there, and not here. */
+ * of the ends is looked at, a limit of 1 makes it certain. What differs is in
+ * docs/conformance.md. */
 #include "knittest.h"
 
 #include <stdatomic.h>
@@ -175,6 +171,23 @@ static void gather_sees_how_a_call_exits(void)
     CHECK_INT(results[1], -EIO);
 }
 
+static void gb_2_no_options_and_no_context_mean_the_ambient_one(void)
+{
+    int codes[1] = {0}, results[1] = {9};
+    size_t winner = 9;
+    const knit_call calls[1] = {{leave_early, &codes[0]}};
+    const knit_errgroup_options without = {.ctx = NULL};
+    CHECK_INT(knit_gather(calls, 1, NULL, results), 0);
+    CHECK_INT(knit_gather(calls, 1, &without, results), 0);
+    CHECK_INT(knit_race(calls, 1, &without, &winner), 0);
+    CHECK_INT(winner, 0);
+    CHECK_INT(knit_gather(NULL, 1, NULL, results), -EINVAL);
+    CHECK_INT(knit_race(NULL, 1, NULL, &winner), -EINVAL);
+    CHECK_INT(knit_retry(NULL, NULL, NULL), -EINVAL);
+    CHECK_INT(results[0], 0);
+    CHECK_INT(winner, 0);
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 static void check_all(const int turns[3])
@@ -332,6 +345,7 @@ static void hu_1_take_has_the_order_of_the_ends(void)
         CHECK_INT(indexes[i], i);
 }
 
+/* HU-17: the smaller of the two numbers is what is taken. */
 static void hu_2_take_takes_all_there_is(void)
 {
     knit_call calls[3] = {{succeed, NULL}, {succeed, NULL}, {succeed, NULL}};
@@ -459,6 +473,7 @@ static const knittest tests[] = {
     BOTH(gather_ends_with_its_context),
     BOTH(gather_takes_a_limit),
     BOTH(gather_sees_how_a_call_exits),
+    BOTH(gb_2_no_options_and_no_context_mean_the_ambient_one),
     BOTH(hu_6_all_has_every_value),
     BOTH(hu_7_all_has_them_in_order),
     BOTH(hu_8_all_ends_with_its_context),

@@ -194,7 +194,7 @@ static int exit_deep(void *arg)
     return -EPROTO;
 }
 
-/* XEG Goexit: "counted as finished with nil error"; here with any result. */
+/* XEG-H3; x/sync today: "counted as finished with nil error"; here with any result. */
 static void exit_ends_the_task_from_any_depth(void)
 {
     for (int i = 0; i < kt_count(200); i++) {

@@ -1,5 +1,4 @@
-/* Once, tasks and plain threads mixed. ONC-n: Go's sync/once_test.go and oncefunc_test.go; ONC-12
- * tests the collector. */
+/* Once, tasks and plain threads mixed. ONC-n: Go's sync/once_test.go and oncefunc_test.go. */
 #include "crowd.h"
 
 #include <stdatomic.h>
@@ -27,6 +26,7 @@ static int call(void *arg)
     return 0;
 }
 
+/* ONC-1, ONC-3 */
 static void onc1_one_call_however_many_callers(void)
 {
     for (int i = kt_count(50); i > 0; i--) {
@@ -81,6 +81,7 @@ static int get_value(void *arg)
     return 0;
 }
 
+/* ONC-4, ONC-5 */
 static void onc4_everybody_gets_the_value(void)
 {
     shared s = {0};
@@ -265,6 +266,7 @@ static void onc10_an_exit_in_the_function_releases_all(void)
     }
 }
 
+/* ONC-2, ONC-6, ONC-7, ONC-8, ONC-9 */
 static void onc2_onc6_to_9_a_panic_in_the_function_releases_all(void)
 {
     for (int i = kt_count(20); i > 0; i--) {

@@ -36,8 +36,7 @@ static void group_with(knit_errgroup *g, unsigned flags)
     CHECK_INT(knit_errgroup_init(g, &(knit_errgroup_options){.flags = flags, .name = "shards"}), 0);
 }
 
-/* XEG-H1, XEG-H2 (as an error), KR-4: the text and the calls are in the record; the rest is
- * cancelled. */
+/* XEG-H1, XEG-H2 (as an error): the text and the calls are in the record; the rest is cancelled. */
 static void a_contained_panic_is_the_failure_of_its_task(void)
 {
     for (int i = 0; i < kt_count(50); i++) {
@@ -65,7 +64,6 @@ static int add_one(void *arg)
     return 0;
 }
 
-/* CWG-6: the others run all the same. */
 static void a_group_that_keeps_going_runs_the_others(void)
 {
     atomic_int ran = 0;
@@ -78,7 +76,7 @@ static void a_group_that_keeps_going_runs_the_others(void)
     CHECK_INT(ran, 2);
 }
 
-/* CWG-3 to CWG-5: the waiter panics, here in a task whose group contains it. */
+/* The waiter panics, here in a task whose group contains it. */
 static int wait_for_panicking_group(void *arg)
 {
     knit_errgroup g;

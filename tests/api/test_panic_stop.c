@@ -52,6 +52,7 @@ static int panic_by_default(void *arg)
     return knit_errgroup_wait(&g);
 }
 
+/* WG-6, ONC-11 */
 static void by_default_the_process_stops_with_a_line(void)
 {
     char text[4096];

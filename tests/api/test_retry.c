@@ -56,7 +56,7 @@ static void a_failure_is_tried_again(void)
     CHECK_INT(f.calls, 2);
 }
 
-/* GB-6, HU-15. Hunch returns "max retries exceeded" and loses the error; here the last one stays. */
+/* GB-6, HU-15 */
 static void the_last_error_comes_back_when_the_attempts_are_used_up(void)
 {
     struct flaky f = {.failures = -1, .code = -EIO};
@@ -125,7 +125,6 @@ static void a_deadline_ends_a_retry_without_bound(void)
     knit_ctx_unref(ctx);
 }
 
-/* HU-16. Hunch gives up the running attempt; here it ends first, in its next call that waits. */
 static int fail_slowly(void *arg)
 {
     int r = knit_sleep(50 * KNIT_MILLISECOND);
@@ -142,6 +141,7 @@ static int cancel_soon(void *arg)
     return r;
 }
 
+/* HU-16 */
 static void a_cancel_reaches_the_attempt_that_waits(void)
 {
     knit_errgroup g = {0};

@@ -1,9 +1,5 @@
-/* Groups of tasks that begin later. The IDs (SCH) are the cases of mdlayher/schedgroup's own tests.
- *
- * What differs on purpose:
- *   SCH-4, 5  wait does not return while a task runs: nobody is left behind
- *   SCH-7     scheduling after (and during) a wait is allowed; there it panics
- *   SCH-8     waiting twice gives the same result; there it panics */
+/* Groups of tasks that begin later. The IDs (SCH) are the cases of mdlayher/schedgroup's own tests;
+ * what differs from them is in docs/conformance.md. */
 #include "knittest.h"
 
 #include <stdatomic.h>
@@ -211,7 +207,6 @@ static void nothing_begins_under_an_ended_context(void)
     knit_ctx_unref(ctx);
 }
 
-/* SCH-4: ten rounds, in the sixth the context is cancelled. */
 struct rounds {
     knit_schedgroup *s;
     knit_ctx *ctx;
@@ -226,6 +221,7 @@ static int one_round(void *arg)
     return 0;
 }
 
+/* SCH-4: ten rounds, in the sixth the context is cancelled. */
 static void a_cancel_from_above_drops_what_is_to_come(void)
 {
     knit_schedgroup s;
@@ -442,7 +438,6 @@ static void a_task_of_the_group_cannot_wait_for_it(void)
     CHECK_INT(ran, 1);
 }
 
-/* SCH-9 */
 static int wait_for_nothing(void *arg)
 {
     (void)arg;
@@ -455,6 +450,7 @@ static int wait_for_nothing(void *arg)
     return 0;
 }
 
+/* SCH-9 */
 static void an_empty_group_is_done(void)
 {
     knit_errgroup g = {0};

@@ -1,7 +1,5 @@
 /* Weighted semaphore, tasks and plain threads mixed. SEM-n: golang.org/x/sync's semaphore tests;
- * MUX-4: Go's test of its inner semaphore; SEMA-P2: go-pkgz/syncs (P1 is the same for lock, and
- * cannot be seen without timing). SEM-5 differs: a request above the capacity is refused at once
- * instead of waiting for its cancel; so does SEM-2: an error that changes nothing, no panic. */
+ * MUX-4: Go's test of its inner semaphore; SEMA-P1 and SEMA-P2: go-pkgz/syncs. */
 #include "crowd.h"
 
 #include <stdatomic.h>
@@ -117,7 +115,7 @@ static void negative_weights_and_null_are_errors(void)
     CHECK_INT(knit_semaphore_held(NULL) + knit_semaphore_capacity(NULL), 0);
 }
 
-/* ---- SEM-3, SEM-4, SEMA-P2 --------------------------------------------------------------------- */
+/* ---- SEM-3, SEM-4, SEMA-P1, SEMA-P2 --------------------------------------------------------------------- */
 
 static int try_one(knit_semaphore *s, int64_t n)
 {
@@ -154,14 +152,47 @@ static void sem4_acquire_with_a_deadline(void)
 
 static void sema_p2_as_many_as_fit(void)
 {
-    static const int table[][3] = {{1, 1, 1}, {2, 2, 2}, {2, 3, 2}};
-    for (int i = 0; i < 3; i++) {
+    static const int table[][3] = {{0, 1, 0}, {1, 1, 1}, {2, 2, 2}, {2, 3, 2}};
+    for (int i = 0; i < 4; i++) {
         knit_semaphore s;
         int got = 0;
         CHECK_INT(knit_semaphore_init(&s, table[i][0]), 0);
         for (int k = 0; k < table[i][1]; k++)
             got += knit_semaphore_try_acquire(&s, 1) == 0;
         CHECK_INT(got, table[i][2]);
+    }
+}
+
+static int take_and_keep(void *arg)
+{
+    shared *s = arg;
+    atomic_fetch_add(&s->waiting, 1);
+    CHECK_INT(knit_semaphore_acquire(&s->s, 1), 0);
+    atomic_fetch_add(&s->in, 1);
+    return 0;
+}
+
+static void sema_p1_the_rest_waits_for_a_release(void)
+{
+    static const int table[][2] = {{1, 1}, {2, 2}, {2, 3}};
+    for (int i = 0; i < 3; i++) {
+        int capacity = table[i][0], callers = table[i][1];
+        shared s = {0};
+        crowd c = {0};
+        make(&s, capacity);
+        for (int k = 0; k < callers; k++)
+            crowd_go(&c, take_and_keep, &s);
+        kt_until(s.waiting == callers && s.in == capacity);
+        for (int k = 0; k < 10; k++)
+            (void)knit_yield();
+        CHECK_INT(s.in, capacity); /* and not one more */
+        CHECK_INT(knit_semaphore_held(&s.s), capacity);
+        for (int k = capacity; k < callers; k++) {
+            CHECK_INT(knit_semaphore_release(&s.s, 1), 0);
+            kt_until(s.in == k + 1);
+        }
+        crowd_join(&c);
+        CHECK_INT(knit_semaphore_release(&s.s, capacity), 0);
     }
 }
 
@@ -311,7 +342,7 @@ static int small_after(void *arg)
     return knit_semaphore_release(&s->s, 1);
 }
 
-/* Small requests that would fit do not overtake a large one that waits. */
+/* SEMA-1. Small requests that would fit do not overtake a large one that waits. */
 static void first_come_first_served(void)
 {
     for (int i = kt_count(20); i > 0; i--) {
@@ -460,6 +491,7 @@ static const knittest tests[] = {
     BOTH(negative_weights_and_null_are_errors),
     BOTH(sem3_try_acquire),
     BOTH(sem4_acquire_with_a_deadline),
+    BOTH(sema_p1_the_rest_waits_for_a_release),
     BOTH(sema_p2_as_many_as_fit),
     BOTH(sem5_too_much_is_refused_and_blocks_nobody),
     BOTH(sem6_a_large_request_does_not_starve),

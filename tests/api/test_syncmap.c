@@ -1,14 +1,11 @@
 /* The concurrent map by itself (conformance: x/sync syncmap SM-1, SM-2; Go's sync.Map MAP-1..MAP-7;
  * its HashTrieMap HTM-1..HTM-3: the same suite with a good, a constant and a truncated hash). Beside
- * others: test_syncmap_shared.c.
- *
- * Not made anew: MAP-8, MAP-10 (allocations; see tests/fault: a range needs none), HTM-4 (weak
- * pointers). */
+ * others: test_syncmap_shared.c. */
 #include "syncmap_test.h"
 
 #include <string.h>
 
-/* ---- SM-1, SM-2, MAP-1..MAP-3: like a simple map, whatever is done ----------------------------- */
+/* ---- like a simple map, whatever is done ------------------------------------------------------- */
 
 enum { LETTERS = 3, WORDS = 1 + LETTERS + LETTERS * LETTERS + LETTERS * LETTERS * LETTERS };
 
@@ -133,6 +130,7 @@ static void one_random_operation(knit_syncmap *map, model *m, kt_rng *rng)
     CHECK(number_of(got) == want);
 }
 
+/* SM-1, SM-2, MAP-1, MAP-2, MAP-3, HTM-1, HTM-2, HTM-3 */
 static void sm_1_sm_2_map_1_it_does_what_a_simple_map_does(void)
 {
     kt_rng rng = {kt_seed()};

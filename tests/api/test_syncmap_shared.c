@@ -146,6 +146,7 @@ static int sum_values(const void *key, size_t size, void *value, void *arg)
     return 0;
 }
 
+/* HTM-1, HTM-2, HTM-3 */
 static void htm_no_compare_and_swap_on_shared_keys_is_lost(void)
 {
     for (int h = 0; h < HASHES; h++) {
@@ -186,6 +187,7 @@ static int take_first(void *arg)
     return 0;
 }
 
+/* HTM-1, HTM-2, HTM-3 */
 static void htm_one_of_many_stores_and_one_deletes(void)
 {
     for (int h = 0; h < HASHES; h++) {
@@ -229,6 +231,7 @@ static int come_and_go(void *arg)
     return 0;
 }
 
+/* HTM-1 */
 static void htm_unshared_keys_do_not_disturb_each_other(void)
 {
     knit_syncmap map = {0};

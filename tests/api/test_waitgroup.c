@@ -1,6 +1,6 @@
 /* Wait group, tasks and plain threads mixed. WG-n: Go's sync/waitgroup_test.go; WG-5 and WG-6 are of
- * WaitGroup.Go, which is knit_errgroup_go here. FB-n: facebookarchive/errgroup; FB-5 and FB-6 test
- * lists of errors that cannot be made here. */
+ * WaitGroup.Go, which is knit_errgroup_go here (test_errgroup.c, test_panic_stop.c). FB-n:
+ * facebookarchive/errgroup. */
 #include "crowd.h"
 
 #include <limits.h>
@@ -81,7 +81,7 @@ static void null_is_an_error(void)
     CHECK_INT(knit_waitgroup_fini(NULL), 0);
 }
 
-/* ---- WG-3, WG-4 -------------------------------------------------------------------------------- */
+/* ---- WG-3, memory -------------------------------------------------------------------------------- */
 
 static int add_to_first(void *arg)
 {
@@ -110,6 +110,19 @@ static void wg3_what_was_done_before_done_is_seen(void)
         CHECK_INT(s.x[0] + s.x[1], 2);
         CHECK_INT(knit_errgroup_wait(&g), 0);
     }
+}
+
+static void wg_4_it_may_lie_anywhere_in_a_struct(void)
+{
+    struct {
+        char before;
+        knit_waitgroup wg;
+        char after;
+    } s = {0};
+    CHECK_INT(knit_waitgroup_add(&s.wg, 1), 0);
+    CHECK_INT(knit_waitgroup_done(&s.wg), 0);
+    CHECK_INT(knit_waitgroup_wait(&s.wg), 0);
+    CHECK_INT(s.before + s.after, 0);
 }
 
 /* The waiter owns the memory and frees it at once, while the last done returns. */
@@ -197,18 +210,30 @@ static void expect_text(const knit_waitgroup *wg, const char *want)
     CHECK_INT(strcmp(text, want), 0);
 }
 
-static void fb1_to_fb4_errors_are_joined(void)
+static void fb_1_without_errors_the_wait_gives_0(void)
+{
+    knit_waitgroup wg = {0};
+    int codes[1] = {0};
+    CHECK_INT(knit_waitgroup_wait(&wg), 0);
+    expect_text(&wg, "");
+    CHECK_INT(knit_waitgroup_errors(&wg, codes, 1), 0);
+}
+
+static void fb_2_one_error_is_itself(void)
+{
+    knit_waitgroup wg = {0};
+    CHECK_INT(knit_waitgroup_error(&wg, -ENOENT), 0);
+    CHECK_INT(knit_waitgroup_wait(&wg), -ENOENT);
+    expect_text(&wg, "No such file or directory");
+    CHECK_INT(knit_waitgroup_fini(&wg), 0);
+}
+
+static void fb_3_two_errors_are_joined(void)
 {
     knit_waitgroup wg = {0};
     int codes[4] = {0};
     char text[8];
-    CHECK_INT(knit_waitgroup_wait(&wg), 0);
-    expect_text(&wg, "");
-    CHECK_INT(knit_waitgroup_error(&wg, 0), -EINVAL);
-    CHECK_INT(knit_waitgroup_errors(&wg, codes, 4), 0);
     CHECK_INT(knit_waitgroup_error(&wg, -ENOENT), 0);
-    CHECK_INT(knit_waitgroup_wait(&wg), -ENOENT);
-    expect_text(&wg, "No such file or directory");
     CHECK_INT(knit_waitgroup_error(&wg, -EIO), 0);
     CHECK_INT(knit_waitgroup_wait(&wg), -ENOENT);
     CHECK_INT(knit_waitgroup_wait(&wg), -ENOENT);
@@ -223,6 +248,38 @@ static void fb1_to_fb4_errors_are_joined(void)
     CHECK_INT(knit_waitgroup_wait(&wg), 0);
 }
 
+static void fb_4_fb_5_fb_6_what_is_no_error_is_refused(void)
+{
+    knit_waitgroup wg = {0};
+    CHECK_INT(knit_waitgroup_error(&wg, 0), -EINVAL);
+    CHECK_INT(knit_waitgroup_wait(&wg), 0);
+    expect_text(&wg, "");
+}
+
+/* Lists of codes, 0 for a nil: refused, not stored. */
+static void fb_8_successes_are_no_part_of_the_list(void)
+{
+    enum { A = -ENOENT, B = -EIO };
+    static const struct {
+        int n, list[3], want, first;
+    } rows[] = {
+        {0, {0}, 0, 0},       {1, {0}, 0, 0},       {2, {0, 0}, 0, 0}, {1, {A}, 1, A},
+        {2, {A, 0}, 1, A},    {2, {0, B}, 1, B},    {2, {A, B}, 2, A}, {3, {0, A, B}, 2, A},
+        {3, {A, 0, B}, 2, A}, {3, {A, B, 0}, 2, A},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        knit_waitgroup wg = {0};
+        int codes[3] = {0};
+        for (int k = 0; k < rows[i].n; k++)
+            CHECK_INT(knit_waitgroup_error(&wg, rows[i].list[k]), rows[i].list[k] ? 0 : -EINVAL);
+        CHECK_INT(knit_waitgroup_wait(&wg), rows[i].first);
+        CHECK_INT(knit_waitgroup_errors(&wg, codes, 3), rows[i].want);
+        CHECK_INT(codes[0], rows[i].first);
+        CHECK_INT(codes[1], rows[i].want == 2 ? B : 0);
+        CHECK_INT(knit_waitgroup_fini(&wg), 0);
+    }
+}
+
 static int report(void *arg)
 {
     shared *s = arg;
@@ -231,7 +288,7 @@ static int report(void *arg)
     return knit_waitgroup_done(&s->one);
 }
 
-static void fb7_ten_add_and_report_and_none_is_lost(void)
+static void fb_7_ten_add_and_report_and_none_is_lost(void)
 {
     shared s = {.rounds = kt_count(100)};
     crowd c = {0};
@@ -254,10 +311,15 @@ static const knittest tests[] = {
     BOTH(wg2_a_negative_count_is_an_error_and_harms_nothing),
     BOTH(null_is_an_error),
     BOTH(wg3_what_was_done_before_done_is_seen),
+    BOTH(wg_4_it_may_lie_anywhere_in_a_struct),
     BOTH(the_waiter_may_free_it),
     BOTH(an_abandoned_wait_leaves_no_trace),
-    BOTH(fb1_to_fb4_errors_are_joined),
-    BOTH(fb7_ten_add_and_report_and_none_is_lost),
+    BOTH(fb_1_without_errors_the_wait_gives_0),
+    BOTH(fb_2_one_error_is_itself),
+    BOTH(fb_3_two_errors_are_joined),
+    BOTH(fb_4_fb_5_fb_6_what_is_no_error_is_refused),
+    BOTH(fb_8_successes_are_no_part_of_the_list),
+    BOTH(fb_7_ten_add_and_report_and_none_is_lost),
 };
 
 KNITTEST_MAIN(tests)

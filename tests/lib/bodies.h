@@ -1,4 +1,4 @@
-/* Bodies of tasks that many tests start, and the counts of a group. */
+/* Bodies of tasks that many tests start, and the groups they start them in. */
 #ifndef BODIES_H
 #define BODIES_H
 
@@ -27,6 +27,17 @@ static inline knit_errgroup_counts counts_of(const knit_errgroup *g)
     knit_errgroup_counts counts;
     CHECK_INT(knit_errgroup_stats(g, &counts), 0);
     return counts;
+}
+
+/* A group that keeps the record of every failure. */
+static inline void init_group(knit_errgroup *g, int limit, unsigned flags,
+                              const knit_policy *policy)
+{
+    CHECK_INT(knit_errgroup_init(g, &(knit_errgroup_options){.limit = limit,
+                                                             .flags = flags,
+                                                             .policy = policy,
+                                                             .keep_errors = KNIT_ALL_ERRORS}),
+              0);
 }
 
 #endif

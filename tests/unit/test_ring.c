@@ -311,6 +311,7 @@ static void play_all(void (*owner)(struct match *m, kt_rng *rng), bool fence, in
         play(owner, fence, thieves, kt_count(total));
 }
 
+/* POL-6, a queue */
 static void every_record_comes_out_once_flat(void)
 {
     play_all(play_flat, false, 1000000);
@@ -321,6 +322,7 @@ static void every_record_comes_out_once_flat_with_fences(void)
     play_all(play_flat, true, 1000000);
 }
 
+/* POL-6, a chain */
 static void every_record_comes_out_once_tree(void)
 {
     play_all(play_tree, false, 100000);
