@@ -46,11 +46,16 @@ void knit__group_stop(struct knit__group *g)
 }
 
 /* A {0} group has no context to cancel. */
+static bool ends_on_error(const struct knit__group *g)
+{
+    return (knit__group_flags(g) & (GROUP_INITED | GROUP_KEEP_GOING)) == GROUP_INITED;
+}
+
 void knit__group_first_failed(struct knit__group *g, int r)
 {
     uint32_t flags = knit__group_flags(g);
 
-    if (!(flags & GROUP_INITED) || (flags & GROUP_KEEP_GOING))
+    if (!ends_on_error(g))
         return;
     if (flags & GROUP_STOP)
         knit__group_stop(g);
@@ -91,6 +96,9 @@ static int task_failed(struct knit__group *g, struct knit__run *run, int r)
         return KNIT_OUTCOME_ECHO;
     }
     first = !has_join(g) && knit__group_set_error(g, r); /* before it can be seen in the counts */
+    /* by each of them: the first may lose its processor here, and their places are handed on */
+    if (!has_join(g) && ends_on_error(g))
+        knit__group_set(g, GROUP_CANCELED | KNIT__SCOPE_SLOW_GO | KNIT__SCOPE_SKIP);
     knit__extra_count(g, KNIT__COUNT_FAILED);
     if (first)
         run->rec.flags |= KNIT__REC_FIRST;
