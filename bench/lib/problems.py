@@ -137,6 +137,21 @@ FOR_EACHS = [
                               (1, "for_ranges", "a call per range, inlined there"))
 ]
 
+RACES = [
+    Program(
+        "race",
+        [
+            Output(name, f"{winners} of 1,000 calls wins, the rest sleep: until all are gone", "us"),
+            Output(name + "_losers", "the same, from the last winner's end", "us", "losers"),
+        ],
+        ["knit", "go"],
+        size=1000,
+        quick=1000,
+        extra=winners,
+    )
+    for name, winners in (("race", 1), ("take", 3))
+]
+
 PROGRAMS = [
     Program(
         "spawn",
@@ -171,6 +186,38 @@ PROGRAMS = [
         ["knit", "go", "go_pool", "tbb"],
         size=1_000_000,
         quick=100_000,
+    ),
+    Program(
+        "limit_queue",
+        [
+            Output("limit_queue", "no-op tasks, at most 4 at once, a queue of 128", "ns/task"),
+            Output("limit_endless", "the same, a queue without an end", "ns/task", "endless"),
+            Output("limit_bytes", "resident memory of a task in the queue", "bytes", "bytes"),
+        ],
+        ["knit", "go", "go_pool"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    Program(
+        "gather",
+        [
+            Output("gather", "calls at the same time, results by index", "ns/call"),
+            Output("gather_pooled", "the same, at most 4 at once", "ns/call", "pooled"),
+        ],
+        ["knit", "go"],
+        size=1_000_000,
+        quick=100_000,
+    ),
+    *RACES,
+    Program(
+        "finished",
+        [
+            Output("finished", "10,000,000 tasks through one group: growth of memory", "kB"),
+            Output("finished_size", "size of a group", "bytes", "size"),
+        ],
+        ["knit", "go"],
+        size=10_000_000,
+        quick=1_000_000,
     ),
     Program(
         "forkjoin",
