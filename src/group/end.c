@@ -133,6 +133,8 @@ void knit__group_task_ended(struct knit__run *run, int r, bool skipped)
     }
     if (knit__run_touched(run))
         knit__record_drop(run);
+    if (outcome != KNIT_OUTCOME_SUCCESS && (knit__group_flags(g) & GROUP_GATHER))
+        knit__gather_ended(g, run->rec.index, r, outcome == KNIT_OUTCOME_SKIPPED);
     if (run->rec.flags & KNIT__REC_TOLD)
         knit__policy_ended(g, run, r, outcome);
     if (run->rec.flags & KNIT__REC_PLACELESS)

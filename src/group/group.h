@@ -57,9 +57,10 @@ enum {
     GROUP_POLICY = 1u << (KNIT__SCOPE_OWN_BIT + 15),  /* scope.rules is its policy: see policy.h */
     GROUP_STATE = 1u << (KNIT__SCOPE_OWN_BIT + 16),   /* extra->state was there once */
     GROUP_DECIDED = 1u << (KNIT__SCOPE_OWN_BIT + 17), /* its join has had enough */
+    GROUP_GATHER = 1u << (KNIT__SCOPE_OWN_BIT + 18),  /* it is that of a gathering: see family.c */
 };
 
-_Static_assert(GROUP_DECIDED < 1u << KNIT__SCOPE_STACK_SHIFT, "the bits above are the scheduler's");
+_Static_assert(GROUP_GATHER < 1u << KNIT__SCOPE_STACK_SHIFT, "the bits above are the scheduler's");
 
 /* Values of scope.prepared: also tell a group from garbage. WATCHED: prepared, and with a policy or
  * services, so that a wait has something to say first. */
@@ -204,6 +205,10 @@ int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_sit
 /* A start that failed before there was a record. */
 int knit__group_fail(struct knit__group *g, int r);
 bool knit__group_usable(const struct knit__group *g);
+
+/* family.c */
+/* A child of a group with GATHER did not succeed: r, or (skipped) never called. */
+void knit__gather_ended(struct knit__group *g, uint32_t index, int r, bool skipped);
 
 /* end.c */
 /* A child ended, or was skipped (upcall of the scheduler). */
