@@ -159,6 +159,9 @@ static int some(const knit_call *calls, size_t n, const knit_errgroup_options *o
     if (init(&g, calls, n, options, 0, join, &policy) < 0)
         return -EINVAL;
     r = run(&g, calls, n, &refused);
+    /* take judges when no more is started: too few, without a failure, since the context ended */
+    if (r == -ENODATA && refused < 0 && join->on_wait)
+        return refused;
     if (r != 0)
         return r;
     return front->room > INT32_MAX ? INT32_MAX : (int)front->room;

@@ -401,6 +401,49 @@ static void hu_5_take_ends_with_its_context(void)
     play_end(p);
 }
 
+static int give_up(void *ctx)
+{
+    knit_ctx_cancel(ctx, 0);
+    return 0;
+}
+
+/* The second call waits for room, and never begins. */
+static void fronts_end_with_their_context_before_all_were_started(void)
+{
+    for (int front = 0; front < 4; front++) {
+        knit_ctx *ctx = NULL;
+        CHECK_INT(knit_ctx_with_cancel(knit_ctx_current(), &ctx), 0);
+        const knit_call calls[] = {{give_up, ctx}, {succeed, NULL}, {succeed, NULL}};
+        const knit_errgroup_options options = {.ctx = ctx, .limit = 1};
+        int results[3] = {1, 1, 1};
+        switch (front) {
+        case 0: CHECK_INT(knit_take(calls, 3, &options, 3, NULL), -ECANCELED); break;
+        case 1: CHECK_INT(knit_last(calls, 3, &options, 2, NULL), -ECANCELED); break;
+        case 2: CHECK_INT(knit_all(calls, 3, &options), -ECANCELED); break;
+        default:
+            CHECK_INT(knit_gather(calls, 3, &options, results), 2);
+            CHECK_INT(results[0], 0);
+            CHECK_INT(results[1], -ECANCELED);
+            CHECK_INT(results[2], -ECANCELED);
+        }
+        knit_ctx_unref(ctx);
+    }
+}
+
+static int fail_without_data(void *arg)
+{
+    (void)arg;
+    return -ENODATA;
+}
+
+static void last_tells_a_failure_that_stopped_it_early(void)
+{
+    const knit_call calls[] = {{fail_without_data, NULL}, {succeed, NULL}, {succeed, NULL}};
+    const knit_errgroup_options options = {.limit = 1};
+    CHECK_INT(knit_last(calls, 3, &options, 2, NULL), -ENODATA);
+    CHECK_INT(knit_all(calls, 3, &options), -ENODATA);
+}
+
 /* All of these hang or crash in Hunch. */
 static void take_of_nothing_and_nothing_of_some(void)
 {
@@ -490,6 +533,8 @@ static const knittest tests[] = {
     BOTH(hu_4_take_fails_when_too_few_can_succeed),
     BOTH(take_bears_failures_it_can_do_without),
     BOTH(hu_5_take_ends_with_its_context),
+    BOTH(fronts_end_with_their_context_before_all_were_started),
+    BOTH(last_tells_a_failure_that_stopped_it_early),
     BOTH(take_of_nothing_and_nothing_of_some),
     BOTH(hu_11_last_has_the_last_to_end),
     BOTH(last_fails_with_the_first_failure),
