@@ -458,21 +458,16 @@ void knit__group_purge(struct knit__group *g)
 /* ---- asking for places ---- */
 
 /* Sleep, linked; the lock is held and released. The group's context may end without the group being
- * told: if the caller does not run under it, an alarm tells him. */
-static inline uint32_t sleep_in_line(struct knit__group *g, struct knit__task *t,
-                                     const struct knit__handed *h, int *ret_err)
+ * told: if the caller does not run under it, an alarm tells him. *ret_err: set when he was turned away:
+ * the error of that context. */
+static uint32_t sleep_with_alarm(struct knit__group *g, struct knit__task *t,
+                                 const struct knit__handed *h, int *ret_err)
 {
     struct knit__alarm alarm = {.task = t, .reason = WOKE_TURNED_AWAY};
     struct knit__cancel *under = knit__group_ctx(g);
-    knit_ctx *ctx;
+    knit_ctx *ctx = knit_ctx_ref(knit__ctx_public(under));
     uint32_t word;
 
-    if ((!under || under == t->run->ctx) && !(h->found & KNIT__HANDED_USHER)) {
-        word = knit__wait_locked(t, knit__lock_word(&g->scope.lock), KNIT__NEVER);
-        *ret_err = knit__ctx_ended(t->run->ctx);
-        return word;
-    }
-    ctx = knit_ctx_ref(knit__ctx_public(under));
     knit__wait_arm(t, t->run->ctx != NULL);
     knit__unlock(&g->scope.lock);
     knit__usher_start(g, h);
@@ -486,24 +481,25 @@ static inline uint32_t sleep_in_line(struct knit__group *g, struct knit__task *t
     return word;
 }
 
-/* Wait in a line: 0: the places are there, and rec is counted; KNIT__QUEUED: it is in the queue; or
- * an error. The lock is held and released. */
-int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit__task *t,
-                    struct knit__rec *rec, struct knit__handed *h)
+/* No alarm is needed: he runs under the group's context himself, or it never ends. */
+static inline bool is_told(const struct knit__group *g, const struct knit__task *t)
 {
-    struct knit__room room = {.task = t, .rec = rec};
-    knit_ctx *errand = NULL;
-    uint32_t word, reason;
-    int err;
+    const struct knit__cancel *under = knit__group_ctx(g);
 
-    line_append(line, &room);
-    if (KNIT__UNLIKELY(h->found & KNIT__HANDED_SHUT))
-        knit__usher_see_locked(g, knit__extra_of(g), h);
-    word = sleep_in_line(g, t, h, &err);
-    reason = knit__wait_reason(word);
+    return !under || under == t->run->ctx;
+}
+
+/* The rest of a wait in a line that did not just end with places. */
+static KNIT__NOINLINE int line_left(struct knit__group *g, struct knit__line *line,
+                                    struct knit__task *t, struct knit__room *room, uint32_t word,
+                                    int err)
+{
+    uint32_t reason = knit__wait_reason(word);
+    knit_ctx *errand = NULL;
+
     if (!knit__wait_unlinked(word) || reason == WOKE_TURNED_AWAY) {
         knit__lock(&g->scope.lock);
-        line_remove(line, &room);
+        line_remove(line, room);
         knit__room_clear_locked(g);
         errand = errand_in_vain_locked(g);
         knit__unlock(&g->scope.lock);
@@ -516,7 +512,31 @@ int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit_
     knit__group_hand_out(g); /* it may have been what others waited behind */
     if (reason != WOKE_TURNED_AWAY)
         return knit__wait_result(t, word);
+    if (err > 0)
+        err = knit__ctx_ended(t->run->ctx); /* which is the group's */
     return err != 0 ? err : -ECANCELED;
+}
+
+/* Wait in a line: 0: the places are there, and rec is counted; KNIT__QUEUED: it is in the queue; or
+ * an error. The lock is held and released. */
+int knit__line_wait(struct knit__group *g, struct knit__line *line, struct knit__task *t,
+                    struct knit__rec *rec, struct knit__handed *h)
+{
+    struct knit__room room = {.task = t, .rec = rec};
+    uint32_t word, reason;
+    int err = 1; /* nobody has looked */
+
+    line_append(line, &room);
+    if (KNIT__UNLIKELY(h->found & KNIT__HANDED_SHUT))
+        knit__usher_see_locked(g, knit__extra_of(g), h);
+    if (KNIT__LIKELY(is_told(g, t) && !(h->found & KNIT__HANDED_USHER)))
+        word = knit__wait_locked(t, knit__lock_word(&g->scope.lock), KNIT__NEVER);
+    else
+        word = sleep_with_alarm(g, t, h, &err);
+    reason = knit__wait_reason(word);
+    if (KNIT__LIKELY(reason == WOKE_ADMITTED && knit__wait_unlinked(word)))
+        return KNIT__ADMITTED;
+    return line_left(g, line, t, &room, word, err);
 }
 
 /* Say that somebody waits. True: there is room after all, nobody waits, and the gate is open. */

@@ -37,8 +37,8 @@ bool knit__scope_fold_missed(struct knit__scope *s, uint64_t plain)
     bool missed;
 
     knit__lock(&s->lock);
-    missed = is_odd(plain) != ((atomic_load_explicit(&s->flags, memory_order_relaxed) &
-                                KNIT__SCOPE_ODD) != 0);
+    missed = is_odd(plain) !=
+             ((atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_ODD) != 0);
     knit__unlock(&s->lock);
     return missed;
 }
@@ -108,16 +108,6 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n)
         /* release: what the children did is visible to who sees them gone */
     } while (!atomic_compare_exchange_weak_explicit(&s->left, &left, left - change,
                                                     memory_order_acq_rel, memory_order_relaxed));
-}
-
-uint32_t knit__scope_pending(const struct knit__scope *s)
-{
-    int64_t left = atomic_load_explicit(&s->left, memory_order_acquire);
-    bool shared = (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED) != 0;
-    int32_t open = shared ? knit__left_open(left)
-                          : knit__open(left, atomic_load_explicit(&s->plain, memory_order_relaxed));
-
-    return open > 0 ? (uint32_t)open : 0;
 }
 
 uint32_t knit__scope_submitted(const struct knit__scope *s)

@@ -175,7 +175,16 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n);
  * left was before. */
 int64_t knit__scope_change_locked(struct knit__scope *s, int64_t change, struct knit__batch *ready);
 /* Children not ended, at this moment. */
-uint32_t knit__scope_pending(const struct knit__scope *s);
+static inline uint32_t knit__scope_pending(const struct knit__scope *s)
+{
+    int64_t left = atomic_load_explicit(&s->left, memory_order_acquire);
+    bool shared = (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED) != 0;
+    int32_t open = shared ? knit__left_open(left)
+                          : knit__open(left, atomic_load_explicit(&s->plain, memory_order_relaxed));
+
+    return open > 0 ? (uint32_t)open : 0;
+}
+
 /* Submissions so far. */
 uint32_t knit__scope_submitted(const struct knit__scope *s);
 
