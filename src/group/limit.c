@@ -17,23 +17,6 @@ enum { WOKE_ADMITTED = KNIT__WOKE_SOURCE, WOKE_QUEUED, WOKE_TURNED_AWAY };
 
 /* ---- places; lock held ---- */
 
-static bool is_shared(const struct knit__group *g)
-{
-    return (knit__group_flags(g) & KNIT__SCOPE_SHARED) != 0;
-}
-
-/* Count a child: for the caller, or for the owner of a private scope, who waits. */
-uint32_t knit__count_child_locked(struct knit__group *g)
-{
-    uint64_t plain;
-
-    if (is_shared(g))
-        return knit__scope_enter_shared(&g->scope);
-    plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
-    atomic_store_explicit(&g->scope.plain, plain + ((uint64_t)1 << 32), memory_order_relaxed);
-    return (uint32_t)(plain >> 32);
-}
-
 /* Places held, with ROOM set; `leaving` children are about to be subtracted. */
 static inline int64_t held_locked(const struct knit__group *g, const struct knit__extra *x,
                                   uint32_t leaving)
@@ -195,7 +178,7 @@ static inline int64_t let_in_locked(struct knit__group *g, struct knit__extra *x
         knit__job_of(rec)->placeless = false;
         return 0;
     }
-    if (is_shared(g)) {
+    if (knit__group_is_shared(g)) {
         *ret_index = &rec->index;
         return KNIT__LEFT_SUBMITTED + KNIT__LEFT_CHILD;
     }

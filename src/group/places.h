@@ -53,8 +53,23 @@ static inline void knit__hold_locked(const struct knit__group *g, struct knit__e
     }
 }
 
+static inline bool knit__group_is_shared(const struct knit__group *g)
+{
+    return (knit__group_flags(g) & KNIT__SCOPE_SHARED) != 0;
+}
+
 /* Count a child: for the caller, or for the owner of a private scope, who waits. */
-uint32_t knit__count_child_locked(struct knit__group *g);
+static inline uint32_t knit__count_child_locked(struct knit__group *g)
+{
+    uint64_t plain;
+
+    if (knit__group_is_shared(g))
+        return knit__scope_enter_shared(&g->scope);
+    plain = atomic_load_explicit(&g->scope.plain, memory_order_relaxed);
+    atomic_store_explicit(&g->scope.plain, plain + ((uint64_t)1 << 32), memory_order_relaxed);
+    return (uint32_t)(plain >> 32);
+}
+
 /* From now on nobody starts or ends without the lock; back, if nothing needs that any more. */
 void knit__room_set_locked(struct knit__group *g);
 void knit__room_clear_locked(struct knit__group *g);
