@@ -197,6 +197,7 @@ PROGRAMS = [
         ["knit", "go", "go_pool"],
         size=1_000_000,
         quick=100_000,
+        divide={"go": 10},
     ),
     Program(
         "gather",
