@@ -151,6 +151,8 @@ static void four_senders_and_four_receivers_lose_nothing(size_t capacity)
 static void ch_1_every_capacity_keeps_the_rules(void)
 {
     size_t most = kt_scale() > 1 || KT_TSAN ? 19 : 200;
+    if (knit_simulated(NULL))
+        most = 5;
     for (size_t capacity = 0; capacity < most; capacity++) {
         try_forms_see_empty_and_full(capacity);
         closed_drains_in_order(capacity);

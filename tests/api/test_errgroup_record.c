@@ -104,7 +104,7 @@ static int fail_under_a_name(void *arg)
 
 static void a_named_task_is_recorded_with_its_name(void)
 {
-    static char name[] = "shard 7";
+    char name[] = "shard 7";
     knit_errgroup g = {0};
     CHECK_INT(knit_errgroup_go(&g, fail_under_a_name, name), 0);
     CHECK_INT(knit_errgroup_wait(&g), -EIO);

@@ -127,7 +127,7 @@ static int pinned_parent(void *arg)
 static void a_pinned_task_may_wait_for_a_group(void)
 {
     knit_errgroup g = {0};
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < kt_some(20); i++)
         CHECK_INT(knit_errgroup_go(&g, pinned_parent, NULL), 0);
     CHECK_INT(knit_errgroup_wait(&g), 0);
 }

@@ -8,7 +8,12 @@
 
 /* ---- SM-3, MAP-4: ranges beside writers -------------------------------------------------------- */
 
-enum { KEYS = 1024, WRITERS = 4 };
+enum { MOST_KEYS = 1024, WRITERS = 4 };
+
+static unsigned keys(void)
+{
+    return (unsigned)kt_some(MOST_KEYS);
+}
 
 typedef struct writer {
     knit_syncmap *map;
@@ -21,9 +26,9 @@ static int write_multiples(void *arg)
     writer *w = arg;
     kt_rng rng = {w->number + 1};
     for (uintptr_t i = 0; !atomic_load(w->stop); i++) {
-        for (uint64_t key = 1; key < KEYS; key++) {
+        for (uint64_t key = 1; key < keys(); key++) {
             void *value;
-            if (kt_below(&rng, KEYS) == 0)
+            if (kt_below(&rng, keys()) == 0)
                 CHECK_INT(knit_syncmap_store(w->map, &key, sizeof key,
                                              value_of((uintptr_t)(key * i * w->number))),
                           0);
@@ -41,7 +46,7 @@ static int is_a_multiple_seen_once(const void *key, size_t size, void *value, vo
     uint64_t k;
     CHECK_INT(size, sizeof k);
     memcpy(&k, key, sizeof k);
-    CHECK(k < KEYS);
+    CHECK(k < keys());
     CHECK_INT(counts[k]++, 0);
     CHECK(k == 0 ? number_of(value) == 0 : number_of(value) % k == 0);
     return 0;
@@ -53,16 +58,16 @@ static void sm_3_map_4_a_range_sees_every_key_once_beside_writers(void)
     atomic_bool stop = false;
     writer writers[WRITERS];
     knit_errgroup g = {0};
-    for (uint64_t key = 0; key < KEYS; key++)
+    for (uint64_t key = 0; key < keys(); key++)
         CHECK_INT(knit_syncmap_store(&map, &key, sizeof key, value_of((uintptr_t)key)), 0);
     for (int i = 0; i < WRITERS; i++) {
         writers[i] = (writer){&map, (uint64_t)i, &stop};
         CHECK_INT(knit_errgroup_go(&g, write_multiples, &writers[i]), 0);
     }
     for (int i = 0; i < kt_count(100); i++) {
-        unsigned char counts[KEYS] = {0};
+        unsigned char counts[MOST_KEYS] = {0};
         CHECK_INT(knit_syncmap_range(&map, is_a_multiple_seen_once, counts), 0);
-        for (int k = 0; k < KEYS; k++)
+        for (unsigned k = 0; k < keys(); k++)
             CHECK_INT(counts[k], 1);
         (void)knit_yield();
     }
@@ -75,14 +80,14 @@ static void sm_3_map_4_a_range_sees_every_key_once_beside_writers(void)
 
 static int store_all(void *arg)
 {
-    for (uint64_t k = 0; k < 1000; k++)
+    for (uint64_t k = 0; k < keys(); k++)
         CHECK_INT(knit_syncmap_store(arg, &k, sizeof k, value_of((uintptr_t)k)), 0);
     return 0;
 }
 
 static int load_all(void *arg)
 {
-    for (uint64_t k = 0; k < 1000; k++) {
+    for (uint64_t k = 0; k < keys(); k++) {
         void *value = value_of((uintptr_t)k);
         (void)knit_syncmap_load(arg, &k, sizeof k, &value);
         CHECK(number_of(value) == k);
@@ -116,7 +121,12 @@ static void map_9_clear_beside_readers_and_writers(void)
 
 /* ---- HTM: many at the same keys ------------------------------------------------------------------ */
 
-enum { SHARED = 100, CLIMBERS = 8 };
+enum { CLIMBERS = 8 };
+
+static int shared_keys(void)
+{
+    return kt_some(100);
+}
 
 typedef struct climb {
     knit_syncmap *map;
@@ -128,7 +138,7 @@ static int count_up(void *arg)
 {
     climb *c = arg;
     for (int i = 0; i < c->rounds; i++) {
-        uint64_t key = (uint64_t)i % SHARED;
+        uint64_t key = (uint64_t)(i % shared_keys());
         void *old = NULL;
         do {
             CHECK_INT(knit_syncmap_load(c->map, &key, sizeof key, &old), 1);
@@ -155,7 +165,7 @@ static void htm_no_compare_and_swap_on_shared_keys_is_lost(void)
         climb c = {&map, kt_count(2000), NULL};
         uintptr_t sum = 0;
         CHECK_INT(knit_syncmap_init(&map, &hashes[h]), 0);
-        for (uint64_t k = 0; k < SHARED; k++)
+        for (uint64_t k = 0; k < (uint64_t)shared_keys(); k++)
             CHECK_INT(knit_syncmap_store(&map, &k, sizeof k, value_of(0)), 0);
         for (int i = 0; i < CLIMBERS; i++)
             CHECK_INT(knit_errgroup_go(&g, count_up, &c), 0);
@@ -170,7 +180,7 @@ static void htm_no_compare_and_swap_on_shared_keys_is_lost(void)
 static int store_first(void *arg)
 {
     climb *c = arg;
-    for (uint64_t k = 0; k < SHARED; k++)
+    for (uint64_t k = 0; k < (uint64_t)shared_keys(); k++)
         atomic_fetch_add(c->wins,
                          knit_syncmap_load_or_store(c->map, &k, sizeof k, value_of(5), NULL) == 0);
     return 0;
@@ -179,7 +189,7 @@ static int store_first(void *arg)
 static int take_first(void *arg)
 {
     climb *c = arg;
-    for (uint64_t k = 0; k < SHARED; k++) {
+    for (uint64_t k = 0; k < (uint64_t)shared_keys(); k++) {
         int r = k % 2 ? knit_syncmap_load_and_delete(c->map, &k, sizeof k, NULL)
                       : knit_syncmap_compare_and_delete(c->map, &k, sizeof k, value_of(5));
         atomic_fetch_add(c->wins, r);
@@ -201,8 +211,8 @@ static void htm_one_of_many_stores_and_one_deletes(void)
                 for (int i = 0; i < CLIMBERS; i++)
                     CHECK_INT(knit_errgroup_go(&g, k ? take_first : store_first, &c), 0);
                 CHECK_INT(knit_errgroup_wait(&g), 0);
-                CHECK_INT(atomic_exchange(&wins, 0), SHARED);
-                CHECK_INT(knit_syncmap_len(&map), k ? 0 : SHARED);
+                CHECK_INT(atomic_exchange(&wins, 0), shared_keys());
+                CHECK_INT(knit_syncmap_len(&map), k ? 0 : shared_keys());
             }
         }
         knit_syncmap_fini(&map);

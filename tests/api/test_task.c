@@ -397,13 +397,14 @@ static int keep_registers(void *arg)
     int seed = *(int *)arg;
     double a = seed, b = seed * 0.5, c = 1.0 / seed, d = seed * 3.0;
     long i = seed, j = seed * 7L, k = ~(long)seed;
-    for (int round = 0; round < 50; round++) {
+    const int rounds = kt_some(50);
+    for (int round = 0; round < rounds; round++) {
         if (knit_yield() < 0)
             return -EINTR;
         a += 1.0, b += 0.5, c *= 1.0, d += 3.0;
         i++, j += 7, k--;
     }
-    int s = seed + 50;
+    int s = seed + rounds;
     bool floats =
         is_near(a, s) && is_near(b, s * 0.5) && is_near(c, 1.0 / seed) && is_near(d, s * 3.0);
     return floats && i == s && j == s * 7L && k == ~(long)s ? 0 : -EPROTO;

@@ -51,7 +51,7 @@ static void do_everything(void *arg)
     everything *e = arg;
     int item;
     CHECK_INT(knit_in_task(), 0);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < kt_some(10); i++) {
         CHECK_INT(knit_chan_recv(e->in, &item), 0);
         CHECK_INT(knit_sleep(KNIT_MICROSECOND), 0);
         CHECK_INT(knit_yield(), 0);
@@ -65,25 +65,26 @@ static void do_everything(void *arg)
 static void many_threads_do_everything_at_once(void)
 {
     enum { N = 16 };
+    const int n = N * kt_some(10);
     atomic_int ran = 0;
     everything e = {.ran = &ran};
     kt_thread *threads[N];
     long sum = 0;
     CHECK_INT(knit_chan_new(sizeof(int), 0, &e.in), 0);
-    CHECK_INT(knit_chan_new(sizeof(int), N * 10, &e.out), 0);
+    CHECK_INT(knit_chan_new(sizeof(int), (size_t)n, &e.out), 0);
     for (int i = 0; i < N; i++)
         threads[i] = kt_thread_start(do_everything, &e);
-    for (int i = 1; i <= N * 10; i++)
+    for (int i = 1; i <= n; i++)
         CHECK_INT(knit_chan_send(e.in, &i), 0);
-    for (int i = 0; i < N * 10; i++) {
+    for (int i = 0; i < n; i++) {
         int item;
         CHECK_INT(knit_chan_recv(e.out, &item), 0);
         sum -= item;
     }
     for (int i = 0; i < N; i++)
         kt_thread_join(threads[i]);
-    CHECK_INT(sum, N * 10 * (N * 10 + 1) / 2);
-    CHECK_INT(ran, N * 100);
+    CHECK_INT(sum, n * (n + 1) / 2);
+    CHECK_INT(ran, n * 10);
     knit_chan_unref(e.in);
     knit_chan_unref(e.out);
 }
@@ -109,14 +110,14 @@ static void what_a_thread_started_runs_after_its_end(void)
         enum { N = 4 };
         atomic_int ran = 0;
         knit_errgroup g = {0};
-        leaver l = {&g, &ran, 100};
+        leaver l = {&g, &ran, kt_some(100)};
         kt_thread *threads[N];
         for (int i = 0; i < N; i++)
             threads[i] = kt_thread_start(start_tasks_and_leave, &l);
         for (int i = 0; i < N; i++)
             kt_thread_join(threads[i]);
         CHECK_INT(knit_errgroup_wait(&g), 0);
-        CHECK_INT(ran, N * 100);
+        CHECK_INT(ran, N * l.n);
     }
 }
 
@@ -124,9 +125,9 @@ static void what_a_thread_started_runs_although_nobody_waits(void)
 {
     atomic_int ran = 0;
     knit_errgroup g = {0};
-    leaver l = {&g, &ran, 1000};
+    leaver l = {&g, &ran, kt_some(1000)};
     kt_thread_join(kt_thread_start(start_tasks_and_leave, &l));
-    kt_until(ran == 1000);
+    kt_until(ran == l.n);
     CHECK_INT(knit_errgroup_wait(&g), 0);
 }
 

@@ -3,9 +3,9 @@
  * Two processes a test: the runner forks, prints and counts; the child runs one test between the
  * two halves of the fixture and tells its verdict by how it ends. A check that fails ends the child
  * at once, whatever thread or stack it is on, so nothing here needs a lock. */
-#include "knittest.h"
+#include "runner.h"
 
-#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { FD_MAX = 1024, EXIT_FAIL = 1, EXIT_SKIP = 77 };
+enum { FD_MAX = 1024 };
 
 static _Atomic(const char *) note;
 static bool fork_off;
@@ -25,9 +26,7 @@ static bool fork_off;
 /* ---- failing --------------------------------------------------------------------------------- */
 
 /* One write, so that lines of several threads do not mix. */
-static void say(const char *fmt, ...) KNIT_PRINTF(1, 2);
-
-static void say(const char *fmt, ...)
+void knittest_say(const char *fmt, ...)
 {
     char line[1024];
     va_list ap;
@@ -46,17 +45,17 @@ static _Noreturn void end_failed(void)
     const char *words = atomic_load_explicit(&note, memory_order_relaxed);
     uint64_t seed;
     if (words)
-        say("#   with: %s\n", words);
+        knittest_say("#   with: %s\n", words);
     if (knit_simulated(&seed))
-        say("#   with: KNIT_SIM=%llu\n", (unsigned long long)seed);
+        knittest_say("#   with: KNIT_SIM=%llu\n", (unsigned long long)seed);
     if (fork_off)
-        say("Bail out! (CK_FORK=no: a failure ends the run)\n");
-    _exit(EXIT_FAIL);
+        knittest_say("Bail out! (CK_FORK=no: a failure ends the run)\n");
+    _exit(KNITTEST_FAIL);
 }
 
 _Noreturn void knittest_fail(const char *file, int line, const char *text)
 {
-    say("# %s:%d: does not hold: %s\n#   in %s\n", file, line, text, knit_task_name());
+    knittest_say("# %s:%d: does not hold: %s\n#   in %s\n", file, line, text, knit_task_name());
     end_failed();
 }
 
@@ -68,8 +67,8 @@ static const char *errno_words(long long code)
 _Noreturn void knittest_fail_int(const char *file, int line, const char *text, long long got,
                                  long long want)
 {
-    say("# %s:%d: does not hold: %s\n#   got %lld %s, want %lld %s\n#   in %s\n", file, line, text,
-        got, errno_words(got), want, errno_words(want), knit_task_name());
+    knittest_say("# %s:%d: does not hold: %s\n#   got %lld %s, want %lld %s\n#   in %s\n", file,
+                 line, text, got, errno_words(got), want, errno_words(want), knit_task_name());
     end_failed();
 }
 
@@ -77,16 +76,17 @@ void knittest_check_has(const char *file, int line, const char *got, const char 
 {
     if (got && strstr(got, want))
         return;
-    say("# %s:%d: \"%s\"\n#   does not contain \"%s\"\n", file, line, got ? got : "(null)", want);
+    knittest_say("# %s:%d: \"%s\"\n#   does not contain \"%s\"\n", file, line, got ? got : "(null)",
+                 want);
     end_failed();
 }
 
 _Noreturn void kt_skip(const char *why)
 {
-    say("# skipped: %s\n", why);
+    knittest_say("# skipped: %s\n", why);
     if (fork_off)
-        say("Bail out! (CK_FORK=no: cannot skip from inside a test)\n");
-    _exit(EXIT_SKIP);
+        knittest_say("Bail out! (CK_FORK=no: cannot skip from inside a test)\n");
+    _exit(KNITTEST_SKIP);
 }
 
 void kt_note(const char *words)
@@ -112,15 +112,30 @@ double kt_scale(void)
     return scale < 1 ? 1 : scale;
 }
 
+/* In a simulated run, where the next seed draws what the next round would. */
+static int few(int n, int part)
+{
+    return n > 4 ? 3 + (n + part - 1) / part : n;
+}
+
 int kt_count(int n)
 {
+    if (knit_simulated(NULL))
+        return few(n, 4096);
     int scaled = (int)(n / kt_scale());
     int least = n < 10 ? n : 10;
     return scaled < least ? least : scaled;
 }
 
+int kt_some(int n)
+{
+    return knit_simulated(NULL) ? few(n, 32) : n;
+}
+
 int kt_live(int n)
 {
+    if (knit_simulated(NULL))
+        return few(n, 256);
     int live = kt_count(n);
     return KT_TSAN && live > 1500 ? 1500 : live;
 }
@@ -153,7 +168,7 @@ uint64_t kt_seed(void)
         seed = kt_next(&rng) >> 16;
     }
     snprintf(words, sizeof words, "KNIT_SEED=%llu", (unsigned long long)seed);
-    say("# %s\n", words);
+    knittest_say("# %s\n", words);
     kt_note(words);
     return seed;
 }
@@ -188,14 +203,18 @@ struct kt_thread {
     void (*fn)(void *arg);
     void *arg;
     atomic_bool ended;
+    kt_gate end; /* in a simulated run */
 };
 
 static void *thread_main(void *arg)
 {
     kt_thread *thread = arg;
-    if (knit_simulated(NULL))
+    bool simulated = knit_simulated(NULL);
+    if (simulated)
         (void)knit_yield(); /* join the simulation first, so that the seed decides about the rest */
     thread->fn(thread->arg);
+    if (simulated)
+        kt_gate_open(thread->end);
     atomic_store_explicit(&thread->ended, true, memory_order_release); /* kt_thread_join */
     return NULL;
 }
@@ -206,12 +225,31 @@ kt_thread *kt_thread_start(void (*fn)(void *arg), void *arg)
     CHECK(thread);
     thread->fn = fn;
     thread->arg = arg;
+    if (knit_simulated(NULL)) {
+        (void)knit_yield(); /* the simulation begins before there are other threads */
+        thread->end = kt_gate_new();
+    }
     CHECK_INT(pthread_create(&thread->id, NULL, thread_main, thread), 0);
     return thread;
 }
 
+/* Also under an ended context. */
+static void await_gate(kt_gate gate)
+{
+    knit_ctx_scope scope;
+    CHECK_INT(knit_ctx_enter(knit_ctx_background(), &scope), 0);
+    CHECK_INT(kt_gate_wait(gate), 0);
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+}
+
 void kt_thread_join(kt_thread *thread)
 {
+    /* In the simulated world a join that sleeps in the kernel is found out only after a while. */
+    if (knit_simulated(NULL)) {
+        await_gate(thread->end);
+        kt_gate_free(thread->end);
+        kt_until(atomic_load_explicit(&thread->ended, memory_order_acquire));
+    }
     /* The thread may be waiting for a task that only this worker can run. */
     if (knit_in_task())
         kt_until(atomic_load_explicit(&thread->ended, memory_order_acquire));
@@ -225,7 +263,7 @@ static void alarm_after(double seconds)
 }
 
 /* As a shell does: its exit status, or minus the signal. */
-static int reap(pid_t pid)
+int knittest_reap(pid_t pid)
 {
     int status;
     while (waitpid(pid, &status, 0) < 0) {
@@ -244,7 +282,7 @@ int kt_child(int (*body)(void *arg), void *arg)
         alarm_after(20);
         exit(body(arg));
     }
-    return reap(pid);
+    return knittest_reap(pid);
 }
 
 /* ---- the fixture ----------------------------------------------------------------------------- */
@@ -263,10 +301,19 @@ static void warm_up(void)
     CHECK_INT(knit_errgroup_wait(&g), 0);
 }
 
+/* One call for all of them: at a call each they would take as long as many a test. */
 static void list_fds(bool open[FD_MAX])
 {
+    struct pollfd asked[FD_MAX];
+    struct rlimit limit = {.rlim_cur = 0};
+    nfds_t n = FD_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n)
+        n = (nfds_t)limit.rlim_cur; /* poll refuses more */
     for (int fd = 0; fd < FD_MAX; fd++)
-        open[fd] = fcntl(fd, F_GETFD) != -1;
+        asked[fd] = (struct pollfd){.fd = fd};
+    bool known = poll(asked, n, 0) >= 0;
+    for (nfds_t fd = 0; fd < FD_MAX; fd++)
+        open[fd] = known && fd < n && !(asked[fd].revents & POLLNVAL);
 }
 
 /* The first descriptor that is open now and was not; -1: none. */
@@ -296,7 +343,7 @@ static void check_fds(const bool before[FD_MAX])
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(path, target, sizeof target - 1);
     target[n > 0 ? n : 1] = 0;
-    say("# fd %d was left open: %s\n", fd, target);
+    knittest_say("# fd %d was left open: %s\n", fd, target);
     end_failed();
 }
 
@@ -316,8 +363,8 @@ static void check_stacks(void)
             break;
         CHECK_INT(knit_sleep(KNIT_MILLISECOND), 0);
     }
-    say("# %llu stacks are in use after the test, %llu are the workers'\n",
-        (unsigned long long)counts.stacks_in_use, (unsigned long long)loops);
+    knittest_say("# %llu stacks are in use after the test, %llu are the workers'\n",
+                 (unsigned long long)counts.stacks_in_use, (unsigned long long)loops);
     end_failed();
 }
 
@@ -328,7 +375,7 @@ static int call_test(void *arg)
     return 0;
 }
 
-static void run_test(const knittest *t)
+void knittest_run_here(const knittest *t)
 {
     static bool fds[FD_MAX]; /* the runner's thread only */
     double seconds = env_number("KNIT_TEST_SECONDS", 30);
@@ -354,46 +401,46 @@ static void run_test(const knittest *t)
 
 /* ---- the runner ------------------------------------------------------------------------------ */
 
-static int run_in_child(const knittest *t)
+int knittest_run_apart(const knittest *t)
 {
     fflush(NULL);
     pid_t pid = fork();
     if (pid < 0) {
         perror("fork");
-        return EXIT_FAIL;
+        return KNITTEST_FAIL;
     }
     if (pid == 0) {
         setpgid(0, 0);
-        run_test(t);
+        knittest_run_here(t);
         exit(0); /* not _exit: sanitizers and gcov report at exit */
     }
     setpgid(pid, pid); /* both sides, whoever is first */
-    int status = reap(pid);
+    int status = knittest_reap(pid);
     kill(-pid, SIGKILL); /* children the test left behind */
     return status;
 }
 
-/* EXIT_SKIP with *ret_why for what this way of running cannot do. */
+/* KNITTEST_SKIP with *ret_why for what this way of running cannot do. */
 static int run_one(const knittest *t, const char **ret_why)
 {
     *ret_why = "";
     if (!fork_off)
-        return run_in_child(t);
+        return knittest_run_apart(t);
     if (t->flags & KNITTEST_ALONE) {
         *ret_why = "needs a process of its own";
-        return EXIT_SKIP;
+        return KNITTEST_SKIP;
     }
-    run_test(t);
+    knittest_run_here(t);
     return 0;
 }
 
-static bool is_wanted(const char *name, int argc, char **argv)
+bool knittest_wanted(const knittest *t, const knittest_list *list)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strstr(name, argv[i]))
+    for (int i = 0; i < list->n_words; i++) {
+        if (strstr(t->name, list->words[i]))
             return true;
     }
-    return argc <= 1;
+    return list->n_words == 0;
 }
 
 static void print_ending(int status)
@@ -402,7 +449,7 @@ static void print_ending(int status)
         printf("# did not end in time\n");
     else if (status < 0)
         printf("# killed by signal %d, %s\n", -status, strsignal(-status));
-    else if (status != EXIT_FAIL)
+    else if (status != KNITTEST_FAIL)
         printf("# exit status %d\n", status);
 }
 
@@ -413,38 +460,34 @@ static double seconds_now(void)
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-static int list_tests(const knittest *tests, size_t n)
+static int print_names(const knittest_list *list)
 {
-    for (size_t i = 0; i < n; i++)
-        puts(tests[i].name);
+    for (size_t i = 0; i < list->n; i++)
+        puts(list->tests[i].name);
     return 0;
 }
 
-int knittest_main(int argc, char **argv, const knittest *tests, size_t n)
+static int run_list(const knittest_list *list)
 {
-    if (argc > 1 && strcmp(argv[1], "-l") == 0)
-        return list_tests(tests, n);
-    const char *mode = getenv("CK_FORK");
-    fork_off = mode && strcmp(mode, "no") == 0;
-
-    size_t total = 0, failed = 0, skipped = 0, number = 0;
+    const knittest *tests = list->tests;
+    size_t n = list->n, total = 0, failed = 0, skipped = 0, number = 0;
     for (size_t i = 0; i < n; i++)
-        total += is_wanted(tests[i].name, argc, argv);
+        total += knittest_wanted(&tests[i], list);
     printf("TAP version 13\n1..%zu\n", total);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {
-        if (!is_wanted(tests[i].name, argc, argv))
+        if (!knittest_wanted(&tests[i], list))
             continue;
         const char *why;
         double t0 = seconds_now();
         int status = run_one(&tests[i], &why);
-        bool ok = status == 0 || status == EXIT_SKIP;
+        bool ok = status == 0 || status == KNITTEST_SKIP;
         printf("%sok %zu - %s", ok ? "" : "not ", ++number, tests[i].name);
-        if (status == EXIT_SKIP)
+        if (status == KNITTEST_SKIP)
             printf(" # SKIP %s", why);
         printf(seconds_now() - t0 > 1 ? " # %.1f s\n" : "\n", seconds_now() - t0);
         failed += !ok;
-        skipped += status == EXIT_SKIP;
+        skipped += status == KNITTEST_SKIP;
         if (!ok)
             print_ending(status);
         fflush(stdout);
@@ -452,4 +495,19 @@ int knittest_main(int argc, char **argv, const knittest *tests, size_t n)
     printf("# %zu passed, %zu failed, %zu skipped, %.1f s\n", number - failed - skipped, failed,
            skipped, seconds_now() - start);
     return failed || !total ? 1 : 0;
+}
+
+int knittest_main(int argc, char **argv, const knittest *tests, size_t n)
+{
+    knittest_list list = {tests, n, argv + 1, argc > 1 ? argc - 1 : 0};
+    const char *mode = getenv("CK_FORK");
+    fork_off = mode && strcmp(mode, "no") == 0;
+    if (argc > 1 && strcmp(argv[1], "-l") == 0)
+        return print_names(&list);
+    if (argc > 3 && strcmp(argv[1], "--seeds") == 0) {
+        list.words += 3;
+        list.n_words -= 3;
+        return knittest_seeds(&list, strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0));
+    }
+    return run_list(&list);
 }

@@ -16,7 +16,8 @@
  *     KNITTEST_MAIN(tests)
  *
  * The program prints TAP and a summary. Arguments: words that select tests by a part of the name,
- * -l lists them. Environment:
+ * -l lists them; --seeds FIRST COUNT before the words: seeds of the simulated world, each twice
+ * (seeds.c). Environment:
  *   KNIT_TEST_SCALE=k  this machine is k times slower (qemu, Valgrind, TSan): time limits are
  *                      multiplied by k, and the tests' amounts of work divided by it (kt_count)
  *   KNIT_TEST_SECONDS  the time limit of a test, default 30; 0: none
@@ -35,7 +36,8 @@
 enum {
     KNITTEST_IN_TASK = 1, /* the function runs as a task, else on the process's first thread */
     KNITTEST_COLD = 2,    /* the runtime has not been used before */
-    KNITTEST_ALONE = 4,   /* needs a process of its own: forks, exits, or changes the environment */
+    KNITTEST_REAL = 8,    /* measures real time: no seed decides about it */
+    KNITTEST_ALONE = 4, /* needs a process of its own: it forks, exits, skips, has an environment */
 };
 
 typedef struct knittest {
@@ -50,6 +52,7 @@ typedef struct knittest {
 #define BOTH(fn) {#fn "/thread", fn, 0}, TASK(fn)
 #define COLD(fn) {#fn, fn, KNITTEST_COLD | KNITTEST_ALONE}
 #define ALONE(fn) {#fn, fn, KNITTEST_ALONE}
+#define REAL(fn) {#fn, fn, KNITTEST_REAL | KNITTEST_ALONE}
 /* clang-format on */
 
 #define KNITTEST_MAIN(tests)                                                                       \
@@ -109,7 +112,10 @@ void kt_note(const char *note);
 #endif
 
 double kt_scale(void);
+
+/* A few in a simulated run, where seeds take the place of rounds and numbers; else: */
 int kt_count(int n); /* so many rounds, fewer on a slow machine, at least min(n, 10) */
+int kt_some(int n);  /* n */
 int kt_live(int n);  /* so many tasks parked at once: TSan dies at about 8000 fibers */
 
 /* ---- random numbers -------------------------------------------------------------------------- */
