@@ -21,10 +21,17 @@ void knit__sim_point(void);
 int knit__sim_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg);
 void knit__sim_thread_join(struct knit__os_thread *thread);
 
+/* The calling thread got on, so who yields does not yet wait for time to pass. No point. */
+void knit__sim_progress(void);
 /* The caller looks after something that is due then, and may spin until it is. No point. */
 void knit__sim_hint(int64_t deadline);
-/* The calling thread only watches others: nobody waits for its deadlines. */
+/* The calling thread only watches others: nobody waits for its deadlines. It hints, before each
+ * sleep, at what it looks after. */
 void knit__sim_background(void);
+/* That thread of the system is asleep in a call that is not simulated. No point. */
+bool knit__sim_asleep(int tid);
+/* Who is not uses all the time there is, ns. No point. */
+int64_t knit__sim_cpu(int tid);
 
 uint64_t knit__sim_seed(void);
 /* Called once when nobody can run any more: says on stderr what the tasks are. Set by the roof. */

@@ -150,7 +150,7 @@ static struct look look(void)
         l.queued |= backlog;
         if (knit__away(w) != KNIT__AWAY_NO || !is_up(w))
             w->watch.since = 0;
-        else if (knit__sched.limit > 1 && !knit__simulated) /* there the clock only tells itself */
+        else if (knit__sched.limit > 1 && (!knit__simulated || knit__os_meter_waits(&w->meter)))
             inspect(&l, w, backlog || knit__inject_pending() || knit__guests_pending());
     }
     if (l.queued)
@@ -182,6 +182,17 @@ static int64_t look_again_at(const struct look *l)
     return retry > l->now && retry < at ? retry : at;
 }
 
+/* To the simulated world, which passes over looks that find nothing: what we see to. */
+static void hint(int64_t next)
+{
+    int64_t retry;
+
+    if (KNIT__LIKELY(!knit__simulated))
+        return;
+    retry = knit__idle_retry_at();
+    knit__sim_hint(retry != 0 && retry < next ? retry : next);
+}
+
 /* Until somebody runs, or the word changes; at most until `latest`. False: a timer is overdue that
  * nobody can be found for. */
 static bool sleep_long(uint32_t word, int64_t latest)
@@ -193,6 +204,7 @@ static bool sleep_long(uint32_t word, int64_t latest)
            atomic_load_explicit(&mon.word, memory_order_seq_cst) == word) {
         int64_t next = next_stranded_timer();
 
+        hint(next);
         if (next > latest)
             next = latest;
         if (next <= knit__clock_now())
@@ -228,6 +240,7 @@ static void nap(uint32_t word, int64_t now, int64_t period)
 {
     int64_t next = next_stranded_timer();
 
+    hint(next);
     if (next > now + period || next <= now)
         next = now + period; /* what is due already was told to somebody */
     knit__futex_wait(&mon.word, word, next);

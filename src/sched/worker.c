@@ -488,6 +488,8 @@ static KNIT__NOINLINE uint32_t run_own(struct knit__worker *w, struct knit__task
     n = self->ran;
     self->ran = 0;
     bump(&w->tasks_run, n);
+    if (KNIT__UNLIKELY(knit__simulated) && n > 0)
+        knit__sim_progress();
     return n;
 }
 

@@ -2,6 +2,7 @@
 #include "knittest.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define HOUR (3600 * KNIT_SECOND)
@@ -81,6 +82,52 @@ static void a_deadline_comes_before_a_longer_sleep(void)
     knit_chan_unref(ch);
 }
 
+/* ---- time passes for who waits, not for who works ---------------------------------------------- */
+
+enum { TASKS = 400 };
+
+static int count_up(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    return 0;
+}
+
+/* None of the tasks waits for anything, so an hour is enough for them. */
+static void who_works_is_in_time(void)
+{
+    knit_errgroup_options options = {.timeout = HOUR};
+    knit_errgroup g;
+    atomic_int ran = 0;
+
+    CHECK_INT(knit_errgroup_init(&g, &options), 0);
+    for (int i = 0; i < TASKS; i++)
+        CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);
+    kt_until(atomic_load(&ran) == TASKS);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+}
+
+/* Others that spin wait for those who work. */
+static int spin_until_all_ran(void *arg)
+{
+    kt_until(atomic_load((atomic_int *)arg) == TASKS);
+    return 0;
+}
+
+static void who_works_is_in_time_beside_who_spins(void)
+{
+    knit_errgroup_options options = {.timeout = HOUR};
+    knit_errgroup g, spinners = {0};
+    atomic_int ran = 0;
+
+    CHECK_INT(knit_errgroup_init(&g, &options), 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(knit_errgroup_go(&spinners, spin_until_all_ran, &ran), 0);
+    for (int i = 0; i < TASKS; i++)
+        CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);
+    CHECK_INT(knit_errgroup_wait(&spinners), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+}
+
 static void the_run_knows_its_seed(void)
 {
     uint64_t seed = 0;
@@ -92,9 +139,11 @@ static void the_run_knows_its_seed(void)
 
 static const knittest tests[] = {
     BOTH(an_hour_of_sleeping_passes),
-    THREAD(threads_sleep_in_the_same_time), /* in a task the join would block its worker for real */
+    BOTH(threads_sleep_in_the_same_time),
     BOTH(a_crowd_of_sleepers_wakes_in_time),
     BOTH(a_deadline_comes_before_a_longer_sleep),
+    BOTH(who_works_is_in_time),
+    BOTH(who_works_is_in_time_beside_who_spins),
     BOTH(the_run_knows_its_seed),
 };
 KNITTEST_MAIN(tests)

@@ -5,11 +5,15 @@
 #include "../plat.h"
 
 int64_t knit__host_now(void);
+int64_t knit__host_cpu(void); /* processor time of the process, ns */
 void knit__host_futex_wait(const _Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void knit__host_futex_wake(const _Atomic uint32_t *word, int n);
 int knit__host_thread_start(struct knit__os_thread *thread, void *(*fn)(void *), void *arg);
 void knit__host_thread_join(struct knit__os_thread *thread);
 void knit__host_yield(void);
+/* The calling thread, and what it starts, stay on the processor it is on; a wake-up does not preempt
+ * it. Not where the program has chosen a policy. */
+void knit__host_gather(void);
 /* Sleep for so long. */
 void knit__host_pause(int64_t ns);
 

@@ -58,6 +58,22 @@ void knit__host_yield(void)
     sched_yield();
 }
 
+void knit__host_gather(void)
+{
+    static const struct sched_param none;
+    int cpu = sched_getcpu(), saved = errno;
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    if (cpu >= 0 && cpu < CPU_SETSIZE) {
+        CPU_SET((size_t)cpu, &set);
+        sched_setaffinity(0, sizeof set, &set);
+    }
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        sched_setscheduler(0, SCHED_BATCH, &none);
+    errno = saved;
+}
+
 void knit__host_pause(int64_t ns)
 {
     struct timespec ts = {.tv_nsec = ns};

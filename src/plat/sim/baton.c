@@ -5,7 +5,13 @@
 #include "../linux/host.h"
 #include "../simulated.h"
 
-enum { POOL = 32, FRUITLESS_YIELDS = 16 };
+enum {
+    POOL = 32,
+    FRUITLESS_YIELDS = 32,
+    /* turns in which a thread that only watches others moves the clock: some dozens of looks until
+     * it has seen all there is to see */
+    BACKGROUND_TURNS = 64,
+};
 
 /* Centuries ahead: the clock never jumps there, where adding to it would overflow. */
 #define NEVER_FROM (INT64_MAX / 2)
@@ -112,7 +118,7 @@ void knit__sim_set_self(struct knit__sim_member *self)
     self_here = self;
 }
 
-static struct knit__sim_member *find(int tid)
+struct knit__sim_member *knit__sim_find(int tid)
 {
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
         if (m->tid == tid)
@@ -138,14 +144,24 @@ static uint32_t count_ready(bool only_yielding)
     return n;
 }
 
+/* What m, which sleeps, sleeps for. A thread in the background that looked in vain for long is taken
+ * at its word: at what it sees to, not at when it looks next. Else a worker asleep outside, of which
+ * we cannot know that it has nothing to do, would let the clock walk a year in milliseconds. */
+static int64_t due(const struct knit__sim_member *m)
+{
+    bool patient = m->background && knit__sim.background >= BACKGROUND_TURNS;
+
+    return patient && m->hint > m->deadline ? m->hint : m->deadline;
+}
+
 /* The clock jumps to the earliest deadline; false: there is none. */
 static bool jump(void)
 {
     int64_t earliest = KNIT__NEVER;
 
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
-        if (m->state == KNIT__SIM_WAITING && m->deadline < earliest)
-            earliest = m->deadline;
+        if (m->state == KNIT__SIM_WAITING && due(m) < earliest)
+            earliest = due(m);
     if (earliest > NEVER_FROM)
         return false;
     if (earliest > knit__sim.clock)
@@ -163,7 +179,8 @@ static void jump_for_spinners(void)
     for (struct knit__sim_member *m = knit__sim.members; m; m = m->next) {
         int64_t next = m->state == KNIT__SIM_WAITING && !m->background ? m->deadline : m->hint;
 
-        m->hint = KNIT__NEVER;
+        if (!m->background) /* it says so anew before each sleep */
+            m->hint = KNIT__NEVER;
         if (next < earliest)
             earliest = next;
     }
@@ -181,10 +198,11 @@ static struct knit__sim_member *pick(uint32_t ready)
             return m;
 }
 
-static void give(struct knit__sim_member *m)
+void knit__sim_give(struct knit__sim_member *m)
 {
     knit__sim.holder = m;
     m->state = KNIT__SIM_RUNNING;
+    knit__sim.background = m->background ? knit__sim.background + 1 : 0;
     knit__sim.switches++;
     knit__sim_trace(m, 's', knit__sim.clock);
     atomic_store_explicit(&m->go, 1, memory_order_release);
@@ -199,36 +217,46 @@ static bool anybody_outside(void)
     return false;
 }
 
-bool knit__sim_grant(void)
+struct knit__sim_member *knit__sim_next(void)
 {
+    uint32_t ready;
+
     knit__sim.holder = NULL;
     knit__sim.granting = true;
-    for (;;) {
-        uint32_t ready;
-
-        knit__sim_settle();
-        wake_due();
+    knit__sim_settle();
+    wake_due();
+    ready = count_ready(false);
+    if (ready == 0 && jump())
         ready = count_ready(false);
-        if (ready == 0 && jump())
-            ready = count_ready(false);
-        knit__sim.granting = false;
-        if (ready > 0) {
-            give(pick(ready));
-            return true;
-        }
-        if (anybody_outside())
-            return false; /* the watcher goes on trying */
+    knit__sim.granting = false;
+    if (ready > 0)
+        return pick(ready);
+    if (!anybody_outside())
         knit__sim_deadlock();
-    }
+    return NULL; /* the watcher goes on trying */
 }
 
+bool knit__sim_grant(void)
+{
+    struct knit__sim_member *m = knit__sim_next();
+
+    if (m)
+        knit__sim_give(m);
+    else
+        knit__sim_unlock();
+    return m != NULL;
+}
+
+/* The lock is not held before, but is afterwards: it comes with the baton. */
 static void await_baton(struct knit__sim_member *self)
 {
-    knit__sim_unlock();
     while (atomic_load_explicit(&self->go, memory_order_acquire) == 0)
         knit__host_futex_wait(&self->go, 0, KNIT__NEVER);
     atomic_store_explicit(&self->go, 0, memory_order_relaxed);
-    knit__sim_lock();
+    if (knit__sim.ending) { /* who gave it may still free memory: that comes first, always */
+        knit__sim.ending = false;
+        knit__sim_settle();
+    }
 }
 
 void knit__sim_pass(struct knit__sim_member *self)
@@ -239,7 +267,6 @@ void knit__sim_pass(struct knit__sim_member *self)
 
 void knit__sim_await(struct knit__sim_member *self)
 {
-    knit__sim_lock();
     await_baton(self);
     self->inside = false;
     knit__sim_unlock();
@@ -257,17 +284,20 @@ struct knit__sim_member *knit__sim_enter(void)
     if (!self) {
         int tid = knit__host_tid();
 
-        self = find(tid);
+        self = knit__sim_find(tid);
         if (!self)
             self = knit__sim_add(tid);
         self_here = self;
+        knit__sim_follow_self();
     }
     if (self->state != KNIT__SIM_RUNNING) {
-        self->state = KNIT__SIM_READY;
+        self->state = KNIT__SIM_ARRIVED;
         self->runaway = false;
         self->inside = true;
         if (!knit__sim.holder && !knit__sim.granting)
             knit__sim_grant();
+        else
+            knit__sim_unlock();
         await_baton(self);
     }
     self->inside = true;
@@ -286,21 +316,46 @@ static void hand_on(struct knit__sim_member *self, uint32_t others)
     struct knit__sim_member *next = pick(others);
 
     self->state = KNIT__SIM_READY;
-    give(next);
+    knit__sim_give(next);
     await_baton(self);
+}
+
+/* Were there threads outside when the world was last settled? Who has arrived since counts: when it
+ * did is not the seed's choice. For the same reason a newcomer does not count that has called already. */
+static bool anybody_was_outside(void)
+{
+    for (struct knit__sim_member *m = knit__sim.members; m; m = m->next)
+        if (!m->newcomer && (m->state == KNIT__SIM_OUTSIDE || m->state == KNIT__SIM_ARRIVED ||
+                             m->state == KNIT__SIM_ENDING))
+            return true;
+    return false;
+}
+
+/* Threads outside may have been woken by this one: they run beside it for as short as can be. Else
+ * there can only be new ones, and a look now and then will do. */
+static void settle_if(bool now_and_then)
+{
+    bool now = now_and_then && knit__sim_random() % 4 == 0;
+
+    if (now || anybody_was_outside())
+        knit__sim_settle();
 }
 
 void knit__sim_choose(struct knit__sim_member *self)
 {
     uint32_t others;
+    bool moves;
 
     knit__sim.steps++;
     knit__sim.yields = 0;
     self->yielding = false;
-    knit__sim_settle();
+    moves = (knit__sim_random() & knit__sim.switch_mask) == 0;
+    settle_if(moves);
+    if (!moves)
+        return;
     wake_due();
     others = count_ready(false);
-    if (others > 0 && (knit__sim_random() & knit__sim.switch_mask) == 0)
+    if (others > 0)
         hand_on(self, others);
 }
 
@@ -312,7 +367,8 @@ void knit__sim_choose_other(struct knit__sim_member *self)
 
     knit__sim.steps++;
     self->yielding = true;
-    knit__sim_settle();
+    self->points = 0;
+    settle_if(true);
     wake_due();
     others = count_ready(false);
     if (++knit__sim.yields > FRUITLESS_YIELDS * (others + 1) && others == count_ready(true)) {

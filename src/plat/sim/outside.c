@@ -7,9 +7,10 @@
 enum {
     PATIENT_ROUNDS = 64,
     SHORT_NS = 20 * 1000,
-    WATCH_NS = 100 * 1000,
-    RUNAWAY_NS = 1000 * 1000 * 1000,
-    STUCK_NS = 1000 * 1000 * 1000, /* all outside in futex(2), nobody inside can run */
+    WATCH_NS = 200 * 1000,
+    CLOSE_NS = 30 * 1000, /* between looks at a holder that did nothing since the last one */
+    RUNAWAY_NS = 1000 * 1000 * 1000, /* of processor time: a busy machine is no reason */
+    STUCK_NS = 1000 * 1000 * 1000,   /* all outside in futex(2), nobody inside can run */
 };
 
 static bool is_known(int tid)
@@ -70,16 +71,21 @@ static bool look_outside(uint32_t *ret_asleep)
     return running;
 }
 
-/* Newcomers get their numbers by age: the order of their arrival is not ours to decide. */
-static void number_newcomers(void)
+/* Who has arrived takes part. Newcomers get their numbers by age: the order of their arrival is not
+ * ours to decide. */
+static void admit(void)
 {
     int tids[KNIT__SIM_MAX_THREADS];
     struct knit__sim_member *m;
+    bool newcomers = false;
     uint32_t n;
 
-    for (m = knit__sim.members; m && !m->newcomer;)
-        m = m->next;
-    if (!m)
+    for (m = knit__sim.members; m; m = m->next) {
+        newcomers |= m->newcomer;
+        if (m->state == KNIT__SIM_ARRIVED)
+            m->state = KNIT__SIM_READY;
+    }
+    if (!newcomers)
         return;
     n = knit__host_threads(tids, KNIT__SIM_MAX_THREADS);
     for (uint32_t i = 0; i < n; i++) {
@@ -122,14 +128,14 @@ void knit__sim_settle(void)
         else
             knit__host_pause(SHORT_NS);
         if (began == 0)
-            began = knit__host_now();
+            began = knit__host_cpu();
         knit__sim_lock();
-        if (knit__host_now() - began > RUNAWAY_NS) {
+        if (knit__host_cpu() - began > RUNAWAY_NS) {
             give_up_on_runners();
             break;
         }
     }
-    number_newcomers();
+    admit();
 }
 
 /* ---- the watcher ---- */
@@ -138,8 +144,9 @@ static struct {
     uint64_t steps;
     struct knit__sim_member *holder;
     bool asleep;   /* at the last look */
-    int64_t since; /* the same holder, without a step */
+    int64_t since; /* the same holder, without a step: processor time */
     int64_t idle_since;
+    uint64_t idle_steps; /* how many there were then */
 } seen;
 
 static struct knit__os_thread watcher;
@@ -153,26 +160,36 @@ static bool all_in_futex(void)
     return true;
 }
 
-/* Nobody inside can run; whether somebody outside comes back shows. */
+/* Nobody inside can run; whether somebody outside comes back shows. The lock is held before, not
+ * after. */
 static void look_at_idle(void)
 {
     int64_t now = knit__host_now();
+    struct knit__sim_member *next;
 
-    if (knit__sim.granting)
-        return;
-    if (knit__sim_grant()) {
-        seen.idle_since = 0;
+    if (knit__sim.granting) {
+        knit__sim_unlock();
         return;
     }
-    if (seen.idle_since == 0 || !all_in_futex())
+    next = knit__sim_next();
+    if (next) {
+        knit__sim_give(next);
+        return;
+    }
+    if (seen.idle_since == 0 || seen.idle_steps != knit__sim.steps || !all_in_futex()) {
         seen.idle_since = now;
-    else if (now - seen.idle_since > STUCK_NS)
+        seen.idle_steps = knit__sim.steps;
+    } else if (now - seen.idle_since > STUCK_NS) {
         knit__sim_deadlock();
+    }
+    knit__sim_unlock();
 }
 
+/* The lock goes with the baton. */
 static void take_from(struct knit__sim_member *m, bool gone, bool runaway)
 {
     m->state = KNIT__SIM_OUTSIDE;
+    m->left_at = knit__sim.clock;
     m->runaway = runaway;
     knit__sim_trace(m, gone ? 'e' : 'o', 0);
     if (gone)
@@ -180,32 +197,38 @@ static void take_from(struct knit__sim_member *m, bool gone, bool runaway)
     knit__sim_grant();
 }
 
-static void look_at_holder(struct knit__sim_member *m)
+/* The holder is outside and did nothing since the last look: why? */
+static void look_closely(struct knit__sim_member *m)
 {
-    enum knit__host_state state;
+    enum knit__host_state state = knit__host_thread_state(m->tid);
+    bool running = state == KNIT__HOST_RUNNING;
+    bool runaway = running && knit__host_cpu() - seen.since > RUNAWAY_NS;
 
-    if (m->inside)
-        return;
-    state = knit__host_thread_state(m->tid);
+    if (runaway)
+        knit__sim_warn("a thread computes for long without a call; this run may not replay");
+    if (state == KNIT__HOST_GONE || runaway || (!running && seen.asleep)) {
+        take_from(m, state == KNIT__HOST_GONE, runaway);
+    } else {
+        seen.asleep = !running;
+        knit__sim_unlock();
+    }
+}
+
+/* Asking the kernel costs some us, so only about who seems to hang. True: it does. The lock is held
+ * before, not after. */
+static bool look_at_holder(struct knit__sim_member *m)
+{
     if (seen.holder != m || seen.steps != knit__sim.steps) {
         seen.holder = m;
         seen.steps = knit__sim.steps;
-        seen.since = knit__host_now();
+        seen.since = knit__host_cpu();
         seen.asleep = false;
+    } else if (!m->inside) {
+        look_closely(m);
+        return true;
     }
-    if (state == KNIT__HOST_GONE) {
-        take_from(m, true, false);
-    } else if (state == KNIT__HOST_RUNNING) {
-        seen.asleep = false;
-        if (knit__host_now() - seen.since > RUNAWAY_NS) {
-            knit__sim_warn("a thread computes for long without a call; this run may not replay");
-            take_from(m, false, true);
-        }
-    } else if (!seen.asleep) {
-        seen.asleep = true;
-    } else {
-        take_from(m, false, false);
-    }
+    knit__sim_unlock();
+    return false;
 }
 
 static void *watch(void *unused)
@@ -216,13 +239,14 @@ static void *watch(void *unused)
     atomic_store_explicit(&knit__sim.watcher_tid, (uint32_t)knit__host_tid(), memory_order_release);
     knit__host_futex_wake(&knit__sim.watcher_tid, 1);
     while (!atomic_load_explicit(&watch_stop, memory_order_acquire)) {
-        knit__host_pause(WATCH_NS);
+        bool close = false;
+
         knit__sim_lock();
-        if (!knit__sim.holder)
-            look_at_idle();
+        if (knit__sim.holder)
+            close = look_at_holder(knit__sim.holder);
         else
-            look_at_holder(knit__sim.holder);
-        knit__sim_unlock();
+            look_at_idle();
+        knit__host_pause(close ? CLOSE_NS : WATCH_NS);
     }
     return NULL;
 }

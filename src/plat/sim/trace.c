@@ -165,6 +165,7 @@ static void describe(const struct knit__sim_member *m)
     static const char *const states[] = {
         "is asleep or at work outside the library",
         "could run",
+        "could run",
         "runs",
         "waits in the library",
         "ends",

@@ -8,6 +8,7 @@
 #include "../simulated.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,26 +27,40 @@ uint64_t knit__sim_seed(void)
     return world.seed;
 }
 
+/* The seed that the environment names, if it names one. */
+static bool read_seed(void)
+{
+    const char *value = getenv("KNIT_SIM");
+    uint64_t seed;
+    char *end;
+
+    if (!value || !*value || *value == '-')
+        return false;
+    errno = 0;
+    seed = strtoull(value, &end, 0);
+    if (errno != 0 || *end != 0)
+        return false;
+    world.seed = seed;
+    return true;
+}
+
 /* When the library is loaded, so that the answer never changes. */
 __attribute__((constructor)) static void look_at_environment(void)
 {
     const char *value = getenv("KNIT_SIM");
-    char *end;
+    int saved = errno;
 
     if (!value || !*value)
         return;
+    knit__simulated = true;
     if (strcmp(value, "random") == 0) {
         world.seed = ((uint64_t)knit__host_now() * 0x9E3779B97F4A7C15u) >> 40;
-        knit__simulated = true;
         knit__sim_print_seed();
-        return;
-    }
-    errno = 0;
-    world.seed = strtoull(value, &end, 0);
-    knit__simulated = errno == 0 && *end == 0 && *value != '-';
-    if (!knit__simulated)
+    } else if (!read_seed()) {
+        knit__simulated = false;
         knit__sim_warn("KNIT_SIM is not usable: a number, or the word random");
-    errno = 0;
+    }
+    errno = saved;
 }
 
 /* ---- forks: the child is a world of its own, in which only the caller lives ---- */
@@ -64,7 +79,7 @@ static void after_fork_child(void)
 {
     atomic_store_explicit(&knit__sim.lock, 0, memory_order_relaxed);
     knit__sim_forget_self();
-    knit__sim.started = knit__sim.granting = false;
+    knit__sim.started = knit__sim.granting = knit__sim.ending = false;
     knit__sim.holder = NULL;
     knit__sim.watcher = 0;
 }
@@ -92,16 +107,20 @@ static void find_first_threads(int self)
 /* The caller is the first member, and holds the baton. */
 void knit__sim_begin(void)
 {
-    static const uint32_t masks[] = {1, 3, 7, 31};
+    static const uint32_t masks[] = {1, 3, 7, 7, 15, 15, 31, 63};
     int tid = knit__host_tid();
     struct knit__sim_member *self;
 
     knit__sim.started = true;
     if (!world.seeded) {
+        int saved = errno;
+
         world.seeded = true;
+        (void)read_seed(); /* again: a program may fork first, and name each child a seed */
+        errno = saved;
         knit__sim.random = world.seed;
         knit__sim.clock = (int64_t)1000000 * 1000000000;
-        knit__sim.switch_mask = masks[knit__sim_random() % 4];
+        knit__sim.switch_mask = masks[knit__sim_random() % 8];
         knit__sim_trace_start();
     }
     knit__sim.next_index = 0;
@@ -113,11 +132,17 @@ void knit__sim_begin(void)
         world.hooks = true;
         pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     }
+    knit__host_gather();
     knit__sim_watch_start();
     find_first_threads(tid); /* now: a sanitizer starts its own with our first */
 }
 
 /* ---- the clock ---- */
+
+/* A loop that spins has fewer points between two yields. */
+enum { SPIN_POINTS = 24 };
+
+enum { TICKS_NS = 1000 };
 
 /* Time passes by looking at it: loops that wait for a moment get there. */
 static int64_t tick(void)
@@ -126,16 +151,23 @@ static int64_t tick(void)
     return knit__sim.clock;
 }
 
+/* A look at the clock and a point in the code are no progress: loops that spin have them too. */
+static void choose_idly(struct knit__sim_member *self)
+{
+    uint32_t yields = knit__sim.yields;
+    bool yielding = self->yielding;
+
+    knit__sim_choose(self);
+    self->yielding = yielding;
+    knit__sim.yields = yields;
+}
+
 int64_t knit__sim_clock(void)
 {
     struct knit__sim_member *self = knit__sim_enter();
-    uint32_t yields = knit__sim.yields;
-    bool yielding = self->yielding;
     int64_t now;
 
-    knit__sim_choose(self);
-    self->yielding = yielding; /* a look at the clock is no progress */
-    knit__sim.yields = yields;
+    choose_idly(self);
     now = tick();
     knit__sim_leave(self);
     return now;
@@ -144,8 +176,10 @@ int64_t knit__sim_clock(void)
 uint64_t knit__sim_ticks(void)
 {
     struct knit__sim_member *self = knit__sim_enter();
-    uint64_t now = (uint64_t)tick();
+    uint64_t now;
 
+    knit__sim.clock += TICKS_NS; /* who measures a span, or spins for one */
+    now = (uint64_t)tick();
     knit__sim_leave(self);
     return now;
 }
@@ -161,11 +195,27 @@ void knit__sim_yield(void)
     knit__sim_leave(self);
 }
 
+static void get_on(struct knit__sim_member *self)
+{
+    self->yielding = false;
+    knit__sim.yields = 0;
+}
+
 void knit__sim_point(void)
 {
     struct knit__sim_member *self = knit__sim_enter();
 
-    knit__sim_choose(self);
+    if (self->yielding && ++self->points == SPIN_POINTS)
+        get_on(self);
+    choose_idly(self);
+    knit__sim_leave(self);
+}
+
+void knit__sim_progress(void)
+{
+    struct knit__sim_member *self = knit__sim_enter();
+
+    get_on(self);
     knit__sim_leave(self);
 }
 
@@ -183,6 +233,27 @@ void knit__sim_background(void)
 
     self->background = true;
     knit__sim_leave(self);
+}
+
+/* ---- what others do ---- */
+
+bool knit__sim_asleep(int tid)
+{
+    struct knit__sim_member *self = knit__sim_enter(), *m = knit__sim_find(tid);
+    bool asleep = m && m->state == KNIT__SIM_OUTSIDE && !m->runaway;
+
+    knit__sim_leave(self);
+    return asleep;
+}
+
+int64_t knit__sim_cpu(int tid)
+{
+    struct knit__sim_member *self = knit__sim_enter(), *m = knit__sim_find(tid);
+    bool outside = m && m->state == KNIT__SIM_OUTSIDE;
+    int64_t used = outside ? m->left_at : knit__sim.clock;
+
+    knit__sim_leave(self);
+    return used;
 }
 
 /* ---- futexes ---- */
@@ -239,6 +310,51 @@ void knit__sim_futex_wake(const _Atomic uint32_t *word, int n)
     errno = saved;
 }
 
+/* ---- threads that end ---- */
+
+/* The last act of a thread: it needs the baton no more. The caller has it, and the lock. */
+static void end_self(struct knit__sim_member *self)
+{
+    struct knit__sim_member *next;
+
+    knit__sim_trace(self, 'e', 0);
+    next = knit__sim_next();
+    self->state = KNIT__SIM_ENDING; /* not before: nobody waits for itself to end */
+    knit__sim.ending = true;
+    knit__sim_set_self(NULL);
+    if (next)
+        knit__sim_give(next);
+    else
+        knit__sim_unlock();
+}
+
+/* Of threads of the program the destructor of a key tells. The other destructors may still call us,
+ * so it asks for another round, until it must be among the last. If somebody calls even after that,
+ * or the key could not be made, the watcher sees the thread end. */
+static pthread_key_t end_key;
+static bool end_key_made;
+
+static void at_thread_end(void *rounds)
+{
+    uintptr_t n = (uintptr_t)rounds;
+
+    if (n + 1 < PTHREAD_DESTRUCTOR_ITERATIONS)
+        pthread_setspecific(end_key, (void *)(n + 1));
+    else
+        end_self(knit__sim_enter());
+}
+
+void knit__sim_follow_self(void)
+{
+    int saved = errno;
+
+    if (!end_key_made)
+        end_key_made = pthread_key_create(&end_key, at_thread_end) == 0;
+    if (end_key_made)
+        pthread_setspecific(end_key, (void *)1);
+    errno = saved;
+}
+
 /* ---- threads of the library ---- */
 
 static void *thread_main(void *member)
@@ -257,11 +373,7 @@ static void *thread_main(void *member)
     self = knit__sim_enter();
     atomic_store_explicit(&self->over, 1, memory_order_relaxed);
     ready_waiters(self, &self->over, INT32_MAX); /* it joins for real: no point from here on */
-    knit__sim_trace(self, 'e', 0);
-    knit__sim_grant();
-    self->state = KNIT__SIM_ENDING; /* not before: nobody waits for itself to end */
-    knit__sim_set_self(NULL);
-    knit__sim_unlock();
+    end_self(self);
     return result;
 }
 
