@@ -398,16 +398,16 @@ static int leave_in_do(void *arg)
     return 0;
 }
 
-/* Once it is counted it may still come too late, but not before the gate is opened by the last. */
+/* Once it is counted it may still come too late: then it calls anew, or follows another who does. */
 static int follow_in_do(void *arg)
 {
     leaving *l = arg;
     knit_singleflight_result result = {.value = bar};
     atomic_fetch_add(&l->s.callers, 1);
-    CHECK_INT(knit_singleflight_do(&l->s.sf, "key", get_bar, &l->s, &result),
-              result.shared ? l->expected : 0);
-    CHECK(result.value == (result.shared ? NULL : bar));
-    CHECK_INT(result.error, result.shared ? l->expected : 0);
+    int r = knit_singleflight_do(&l->s.sf, "key", get_bar, &l->s, &result);
+    CHECK_INT(result.error, r);
+    CHECK_INT(r, result.value == bar ? 0 : l->expected);
+    CHECK(r == 0 || (result.shared && result.value == NULL));
     atomic_fetch_add(&l->s.shared_results, result.shared);
     return 0;
 }
