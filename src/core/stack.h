@@ -6,10 +6,11 @@
  * given to the depot one by one, and keeps its pages only while few of its class are idle: one task
  * that once went deep must not cost its megabytes for ever.
  *
- * A slab is one mapping of some slots of one class. A slot, from low to high: a guard page, the stack, at
- * its top the head (type-stable: the memory at a slot's head is a head for ever, so a stale pointer
- * to one can be read; its page is never forgotten), then 0..15 x 128 unused bytes. This colouring keeps the hot lines of many
- * stacks from falling into the same cache sets (2.3 times faster switches at 64-256 live tasks).
+ * A slab is one mapping of some slots of one class. A slot, from low to high: a guard page, the
+ * stack, at its top the head (type-stable: the memory at a slot's head is a head for ever, so a
+ * stale pointer to one can be read; its page is never forgotten), then 0..15 x 128 unused bytes.
+ * This colouring keeps the hot lines of many stacks from falling into the same cache sets (2.3 times
+ * faster switches at 64-256 live tasks).
  *
  * Guards are limited where the kernel makes each of them a mapping of its own (plat/linux/vm.c). A
  * stack without one is *bare*: the page that should have been its guard is its canary. Nobody writes

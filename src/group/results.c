@@ -6,8 +6,9 @@
  * is nothing to allocate, and nothing that could overflow.
  *
  * Under one lock: the list, how many tasks have not ended, and who waits. A waiter is woken to look
- * again, one a slot, all of them when no task is left. The last touch of the results by a task that ends is its unlock, and next returns
- * -ENOENT only after it has had the lock: so they may go away then.
+ * again, one a slot, all of them when no task is left. The last touch of the results by a task that
+ * ends is its unlock, and next returns -ENOENT only after it has had the lock: so they may go away
+ * then.
  *
  * Lock rank: channel. */
 #include "results.h"

@@ -1,9 +1,10 @@
 /* The monitor: a thread that looks at the workers once a millisecond while any of them runs, and
  * wakes a sleeping one when it sees queued work or late timers behind a busy one. It is the safety
  * net under throttled wake-ups (idle.h), and notices who does not get on (handoff.h). It slows down
- * to one look in 2 ms while all get on, to one in 4 ms when nothing is queued, and stops altogether when no worker runs: then it
- * sleeps too, until one of them leaves its sleep, or a timer of one in a marked call is due. Only
- * while somebody blocks without having said so it goes on, with one look in 64 ms.
+ * to one look in 2 ms while all get on, to one in 4 ms when nothing is queued, and stops altogether
+ * when no worker runs: then it sleeps too, until one of them leaves its sleep, or a timer of one in
+ * a marked call is due. Only while somebody blocks without having said so it goes on, with one look
+ * in 64 ms.
  *
  * A look costs some loads per worker and a read of its thread's clock (0.4 us); the kernel's
  * opinion (some us) is asked only when the clock stood still: since the last look, or, of a worker

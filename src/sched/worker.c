@@ -139,9 +139,9 @@ static KNIT__NOINLINE bool run_closely(struct knit__task *t, struct knit__run *r
     return (run->rec.flags & KNIT__RUN_PROMPT) != 0;
 }
 
-/* Run one function on top of t's stack. fail: do not, settle it with this error; or MEASURED. up: there is a run
- * below, so that the stack must be unwound if this one exits. True: its end is to be counted at
- * once. */
+/* Run one function on top of t's stack. fail: do not, settle it with this error; or MEASURED. up:
+ * there is a run below, so that the stack must be unwound if this one exits. True: its end is to be
+ * counted at once. */
 static inline __attribute__((always_inline)) bool run_rec(struct knit__task *t,
                                                           const struct knit__rec *rec, int fail,
                                                           bool up)
