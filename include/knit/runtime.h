@@ -70,7 +70,8 @@ typedef struct knit_stack_use {
  * task has written to is counted, from the frame of its function down; the stack must also hold some
  * hundred bytes above that. A task that waits and runs others on top of itself has used what they
  * used. Starting and ending a task takes longer then: its stack is emptied before, and looked
- * through after it. KNIT_STACK_CENSUS=1 does the same, and prints the outcome at exit.
+ * through after it. On each worker up to 31 tasks that run on top of a waiting one may still be
+ * missed at first. KNIT_STACK_CENSUS=1 does the same from the start, and prints the outcome at exit.
  *
  * Parks: no.  Cancel: not affected.  Errors: none.  Threads: any task, any thread. */
 KNIT_API int knit_stack_census_start(void);
