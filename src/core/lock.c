@@ -5,18 +5,18 @@
 
 enum { SPINS = 100, YIELDS = 20, NAP_NS = 50 * 1000 };
 
+void knit__lock_pause(_Atomic uint32_t *word, int turn)
+{
+    if (turn < SPINS)
+        knit__cpu_relax();
+    else if (turn < SPINS + YIELDS)
+        knit__os_yield();
+    else
+        knit__futex_wait(word, 1, knit__clock_now() + NAP_NS);
+}
+
 void knit__lock_slow(struct knit__lock *l)
 {
-    for (int i = 0; i < SPINS; i++) {
-        if (knit__trylock(l))
-            return;
-        knit__cpu_relax();
-    }
-    for (int i = 0; i < YIELDS; i++) {
-        if (knit__trylock(l))
-            return;
-        knit__os_yield();
-    }
-    while (!knit__trylock(l))
-        knit__futex_wait(&l->word, 1, knit__clock_now() + NAP_NS);
+    for (int turn = 0; !knit__trylock(l); turn += turn < SPINS + YIELDS)
+        knit__lock_pause(&l->word, turn);
 }

@@ -23,6 +23,9 @@ struct knit__lock {
 };
 
 KNIT__COLD void knit__lock_slow(struct knit__lock *l);
+/* Between two looks at a word that is 1 while somebody is in a short section: spin, then give up the
+ * processor, then nap. turn: looks so far. */
+KNIT__COLD void knit__lock_pause(_Atomic uint32_t *word, int turn);
 
 static inline bool knit__trylock(struct knit__lock *l)
 {

@@ -1,8 +1,6 @@
 /* The rare half of the leaning lock: granting, and taking back. */
 #include "rebias.h"
 
-#include "../plat/relax.h"
-
 #if defined(KNIT_SIM_POINTS)
 enum { FIRST_STREAK = 4 };
 #else
@@ -12,9 +10,6 @@ enum { FIRST_STREAK = 512 };
 enum {
     TIMES = 4, /* as many for the next bias */
     LONGEST_STREAK = 1u << 30,
-    SPINS = 100,
-    YIELDS = 20,
-    NAP_NS = 50 * 1000,
 };
 
 void knit__rebias_grant(struct knit__rebias *l, const void *self)
@@ -36,14 +31,8 @@ void knit__rebias_take_back(struct knit__rebias *l)
     (void)atomic_exchange_explicit(&l->owner, NULL, memory_order_seq_cst);
     knit__heavy_barrier();
     KNIT__POINT();
-    for (int i = 0; atomic_load_explicit(&l->busy, memory_order_acquire) != 0; i++) {
-        if (i < SPINS)
-            knit__cpu_relax();
-        else if (i < SPINS + YIELDS)
-            knit__os_yield();
-        else
-            knit__futex_wait(&l->busy, 1, knit__clock_now() + NAP_NS);
-    }
+    for (int turn = 0; atomic_load_explicit(&l->busy, memory_order_acquire) != 0; turn++)
+        knit__lock_pause(&l->busy, turn);
     l->streak = 0;
     if (l->wanted <= LONGEST_STREAK / TIMES)
         l->wanted *= TIMES;
