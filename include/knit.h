@@ -29,6 +29,7 @@
 #include "knit/retry.h"
 #include "knit/schedgroup.h"
 #include "knit/waterfall.h"
+#include "knit/io.h"
 #include "knit/runtime.h"
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "group/group.h"
 #include "group/limit.h"
+#include "io/netpoll.h"
 #include "plat/simulated.h"
 #include "sched/census.h"
 #include "sched/guest.h"
@@ -42,6 +43,11 @@ const struct knit__upcalls knit__upcalls = {
     .unwatch = knit__ctx_unwatch,
     .name = group_name,
     .finish = knit__life_finish,
+};
+
+const struct knit__driver knit__driver = {
+    .poll = knit__netpoll_poll,
+    .ring = knit__netpoll_ring,
 };
 
 int (*const knit__start_runtime)(void) = knit__runtime_start;
@@ -162,6 +168,7 @@ static void stop_at_exit(void)
         knit__census_print();
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
         knit__extras_stop();
+        knit__netpoll_stop();
         atomic_store_explicit(&runtime.started, false, memory_order_release);
     }
     pthread_mutex_unlock(&runtime.lock);
@@ -184,6 +191,7 @@ static void after_fork_child(void)
     knit__extras_unlock();
     if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
         knit__sched_abandon();
+    knit__netpoll_abandon();
     atomic_store_explicit(&runtime.started, false, memory_order_relaxed);
     pthread_mutex_unlock(&runtime.lock);
 }

@@ -21,6 +21,7 @@ set(KNIT_SOURCES
   plat/linux/interrupt.c
   plat/linux/meter.c
   plat/linux/place.c
+  plat/linux/poll.c
   plat/linux/thread.c
   plat/linux/threads.c
   plat/linux/vm.c
@@ -45,6 +46,7 @@ set(KNIT_SOURCES
   sched/pace.c
   sched/park.c
   sched/pin.c
+  sched/poller.c
   sched/sched.c
   sched/report.c
   sched/scope.c
@@ -70,6 +72,11 @@ set(KNIT_SOURCES
   sync/syncmap.c
   sync/wait.c
   sync/waitgroup.c
+  io/copy.c
+  io/fd.c
+  io/file.c
+  io/netpoll.c
+  io/rw.c
   group/agenda.c
   group/admit.c
   group/end.c

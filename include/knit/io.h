@@ -85,7 +85,8 @@ KNIT_API int knit_copy(int from, int to, uint64_t most, uint64_t *ret_copied);
 /* ---- waiting ---- */
 
 enum {
-    KNIT_READABLE = 1, /* read, or accept, would not wait: there is something, an end, or an error */
+    KNIT_READABLE =
+        1, /* read, or accept, would not wait: there is something, an end, or an error */
     KNIT_WRITABLE = 2, /* write would not wait */
     KNIT_PRIORITY = 4, /* out-of-band data (POLLPRI) */
 };

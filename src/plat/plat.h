@@ -82,6 +82,43 @@ void knit__futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 /* Wake up to n sleepers. The address is only compared: the word itself may be gone already. */
 void knit__futex_wake(const _Atomic uint32_t *word, int n);
 
+/* ---- poll.c ---- */
+
+enum {
+    KNIT__POLL_IN = 1,
+    KNIT__POLL_OUT = 2,
+    KNIT__POLL_PRI = 4,
+    KNIT__POLL_ENDED = 8, /* hung up, by one side at least, or broken: reported unasked */
+};
+
+struct knit__os_event {
+    uint64_t data;
+    uint32_t what;
+};
+
+/* A set of descriptors to wait for (epoll), and a way to wake who waits. */
+struct knit__os_poll {
+    int set, bell;
+    _Atomic uint32_t rung; /* simulated: to wait on */
+};
+
+/* 0, or -EMFILE, -ENFILE, -ENOMEM. */
+int knit__os_poll_open(struct knit__os_poll *p);
+void knit__os_poll_close(struct knit__os_poll *p);
+/* Tell of fd from now on, by this data. once: until the first event, which comes at once if it holds
+ * already. Else whenever `what` begins to hold, and now if it does. Replaces what was said of fd
+ * before; likely: whether something was. 0, -EPERM (a file, always ready), -EBADF, -ENOMEM, -ENOSPC
+ * (too many). */
+int knit__os_poll_watch(struct knit__os_poll *p, int fd, uint64_t data, uint32_t what, bool once,
+                        bool likely);
+void knit__os_poll_unwatch(struct knit__os_poll *p, int fd);
+/* Up to n events; none when woken, at the deadline, or for no reason. A deadline that has passed: it
+ * does not wait. */
+uint32_t knit__os_poll_wait(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
+                            int64_t deadline);
+/* The wait that is going on, or the next one, ends. */
+void knit__os_poll_wake(struct knit__os_poll *p);
+
 /* ---- barrier.c ---- */
 
 /* True when knit__heavy_barrier works: then a plain store, a compiler barrier and a load on one

@@ -33,6 +33,10 @@ bool knit__sim_asleep(int tid);
 /* Who is not uses all the time there is, ns. No point. */
 int64_t knit__sim_cpu(int tid);
 
+/* Who waits on the word waits for this epoll set too (-1: for none). What becomes ready there is
+ * noticed now and then, and when nobody can run; the clock does not wait for it. */
+void knit__sim_poll_begin(int set, const _Atomic uint32_t *word);
+
 uint64_t knit__sim_seed(void);
 /* Called once when nobody can run any more: says on stderr what the tasks are. Set by the roof. */
 extern void (*knit__sim_report)(void);

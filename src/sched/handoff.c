@@ -2,6 +2,7 @@
 #include "handoff.h"
 
 #include "guest.h"
+#include "poller.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -31,7 +32,8 @@ bool knit__stranded(void)
  * was woken. */
 static bool give_way(struct knit__worker *w)
 {
-    return (knit__has_queued(w) || knit__inject_pending() || knit__guests_pending()) &&
+    return (knit__has_queued(w) || knit__inject_pending() || knit__guests_pending() ||
+            knit__poller_unattended()) &&
            knit__idle_notify();
 }
 

@@ -3,6 +3,7 @@
 
 #include "guest.h"
 #include "handoff.h"
+#include "poller.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -162,8 +163,12 @@ enum { TOKEN_WAKE = 1, TOKEN_SEARCH = 2 };
 /* The token is the last touch of what the woken worker reads. */
 static void give_token(struct knit__worker *w, uint32_t token)
 {
-    atomic_store_explicit(&w->token, token, memory_order_release);
-    knit__futex_wake(&w->token, 1);
+    /* seq_cst: then we look whether it polls; it says so, then looks at the token */
+    atomic_store_explicit(&w->token, token, memory_order_seq_cst);
+    if (atomic_load_explicit(&w->polling, memory_order_seq_cst))
+        knit__driver.ring();
+    else
+        knit__futex_wake(&w->token, 1);
 }
 
 bool knit__idle_notify(void)
@@ -190,6 +195,26 @@ bool knit__idle_notify(void)
     if (w || fresh)
         knit__sysmon_wake();
     return w || fresh;
+}
+
+void knit__idle_rouse_one(void)
+{
+    struct knit__worker *w = NULL;
+
+    knit__lock(&idle.lock);
+    if (atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0)
+        w = pick_locked();
+    if (w && !w->started) {
+        (void)start_locked(w);
+        w = NULL;
+    } else if (w) {
+        rouse_locked(w, false);
+    }
+    knit__unlock(&idle.lock);
+    if (w) {
+        give_token(w, TOKEN_WAKE);
+        knit__sysmon_wake();
+    }
 }
 
 /* A spare worker is woken for a vacancy only, for its pinned tasks, or to end. */
@@ -304,8 +329,36 @@ static bool retire(struct knit__worker *w)
     return w->retiring;
 }
 
-/* Until there is a token or timers are to be fired. False: the thread is to end. */
-static bool doze(struct knit__worker *w)
+/* There is something to poll, and w is free to run what that finds. */
+static bool may_poll(const struct knit__worker *w)
+{
+    return atomic_load_explicit(&knit__poller.on, memory_order_seq_cst) &&
+           (!is_spare(w) || atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0);
+}
+
+/* As the poller, until something has happened, which is in *found, or there is a token. True: w is to
+ * wake and run that. */
+static bool doze_in_poll(struct knit__worker *w, int64_t until, struct knit__batch *found)
+{
+    /* seq_cst: pairs with give_token */
+    atomic_store_explicit(&w->polling, true, memory_order_seq_cst);
+    if (atomic_load_explicit(&w->token, memory_order_seq_cst) == 0)
+        knit__driver.poll(until, found);
+    atomic_store_explicit(&w->polling, false, memory_order_relaxed);
+    knit__poller_release();
+    if (!found->first && !found->apart)
+        return false;
+    if (is_spare(w) && atomic_load_explicit(&knit__vacant, memory_order_relaxed) <= 0) {
+        knit__ready_batch_elsewhere(found); /* the configured ones run again, all of them */
+        *found = (struct knit__batch){0};
+        return false;
+    }
+    return true;
+}
+
+/* Until there is a token, or timers are to be fired, or *found is to be made ready. False: the thread
+ * is to end. */
+static bool doze(struct knit__worker *w, struct knit__batch *found)
 {
     int64_t ends = is_spare(w) && w->pins == 0 ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
 
@@ -315,6 +368,11 @@ static bool doze(struct knit__worker *w)
         if (atomic_load_explicit(&w->token, memory_order_acquire) != 0 ||
             (next != KNIT__NEVER && next <= knit__clock_now()))
             return true;
+        if (may_poll(w) && knit__poller_try()) {
+            if (doze_in_poll(w, next, found))
+                return true;
+            continue;
+        }
         if (next == KNIT__NEVER && ends != KNIT__NEVER && ends <= knit__clock_now()) {
             if (retire(w))
                 return false;
@@ -353,6 +411,9 @@ int64_t knit__idle_retry_at(void)
 
 bool knit__idle_sleep(struct knit__worker *w)
 {
+    struct knit__batch found = {0};
+    bool searcher;
+
     knit__lock(&idle.lock);
     set_asleep(w, true);
     /* seq_cst: counted as a sleeper before the second look. Noticed as away since it last looked: it
@@ -362,10 +423,13 @@ bool knit__idle_sleep(struct knit__worker *w)
     knit__unlock(&idle.lock);
 
     KNIT__POINT();
-    if (!anything_for(w) && !doze(w))
+    if (!anything_for(w) && !doze(w, &found))
         return false;
     knit__timers_unplan(w);
-    return leave_sleepers(w) == TOKEN_SEARCH;
+    searcher = leave_sleepers(w) == TOKEN_SEARCH;
+    if (found.first || found.apart)
+        knit__ready_batch(&found);
+    return searcher;
 }
 
 void knit__idle_no_more_starts(void)

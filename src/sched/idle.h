@@ -36,11 +36,15 @@ int knit__idle_start_worker(struct knit__worker *w);
 /* At least one worker thread exists: 0, or why none can be started. */
 int knit__idle_ensure_started(void);
 
+/* If any may run: wake one that sleeps, or start one; it looks around, then sleeps again. */
+void knit__idle_rouse_one(void);
+
 /* The calling worker found nothing: search; true: something may be there, look again. False: no
  * other searcher is wanted, sleep. */
 bool knit__idle_begin_search(void);
 void knit__idle_end_search(void);
-/* Sleep until woken, or until a timer of w is due. Returns true if it is now the searcher. A spare
+/* Sleep until woken, or until a timer of w is due, or something happens at a descriptor. Returns true
+ * if it is now the searcher. A spare
  * one that nobody wants for long is w->retiring after it, and must end. */
 bool knit__idle_sleep(struct knit__worker *w);
 

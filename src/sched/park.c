@@ -241,10 +241,9 @@ static KNIT__COLD void ready_each_elsewhere(struct knit__task *t)
     }
 }
 
-void knit__ready_batch(struct knit__batch *b)
+static void ready_apart(struct knit__task *t)
 {
-    struct knit__worker *w = knit__worker_self();
-    struct knit__task *t = b->apart, *next;
+    struct knit__task *next;
 
     for (; t; t = next) {
         next = t->next;
@@ -253,6 +252,19 @@ void knit__ready_batch(struct knit__batch *b)
         else
             knit__pinned_push(t);
     }
+}
+
+void knit__ready_batch_elsewhere(struct knit__batch *b)
+{
+    ready_apart(b->apart);
+    ready_each_elsewhere(b->first);
+}
+
+void knit__ready_batch(struct knit__batch *b)
+{
+    struct knit__worker *w = knit__worker_self();
+
+    ready_apart(b->apart);
     if (!b->first)
         return;
     if (KNIT__UNLIKELY(!w || knit__sched.migrate)) {

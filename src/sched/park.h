@@ -148,6 +148,8 @@ static inline void knit__batch_add(struct knit__batch *b, struct knit__task *t)
 /* Make a claimed, parked task runnable, on the caller's worker. No lock held. */
 void knit__ready(struct knit__task *t);
 void knit__ready_batch(struct knit__batch *b);
+/* The same, on the workers they last ran on, as if the caller were none. */
+KNIT__COLD void knit__ready_batch_elsewhere(struct knit__batch *b);
 
 /* Let others run first. */
 void knit__yield_now(struct knit__worker *w);

@@ -4,6 +4,7 @@
 #include "idle.h"
 #include "nudge.h"
 #include "pace.h"
+#include "poller.h"
 #include "timer.h"
 
 #include <errno.h>
@@ -88,6 +89,7 @@ int knit__sched_start(uint32_t workers, uint32_t spares, bool migrate)
     knit__sched.migrate = migrate && workers > 1;
     atomic_store_explicit(&knit__sched.stop, false, memory_order_relaxed);
     knit__idle_start();
+    knit__poller_start();
     knit__guests_start();
     return 0;
 

@@ -16,6 +16,7 @@
 #include "guest.h"
 #include "handoff.h"
 #include "nudge.h"
+#include "poller.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -36,6 +37,7 @@ enum {
     LEAST_NS = 200 * 1000,     /* the shortest time that tells anything about a clock */
     LONG_NS = 3 * 1000 * 1000, /* so long may a task compute */
     MOST_DOUBLINGS = 12,
+    UNPOLLED_US = 1500, /* nobody looked at the descriptors for so long: all compute */
 };
 
 enum { AWAKE, ASLEEP };
@@ -154,8 +156,9 @@ static struct look look(void)
         else if (knit__sched.limit > 1 && (!knit__simulated || knit__os_meter_waits(&w->meter)))
             inspect(&l, w, backlog || knit__inject_pending() || knit__guests_pending());
     }
-    if (l.queued)
+    if (l.queued || knit__poller_unattended())
         knit__idle_notify();
+    (void)knit__poll(UNPOLLED_US * knit__sched.ticks_per_us);
     return l;
 }
 

@@ -12,6 +12,7 @@
 #include "handoff.h"
 #include "overflow.h"
 #include "pace.h"
+#include "poller.h"
 #include "ready.h"
 #include "timer.h"
 
@@ -24,6 +25,8 @@ enum {
     LOOK_EVERY = 8,    /* turns between looks at inject, inbox and timers */
     OLDEST_EVERY = 64, /* turns until the oldest record is preferred to the newest */
     SEARCH_US = 50,
+    POLL_SEARCHING_US = 10, /* between looks at the descriptors: of a searcher, */
+    POLL_BUSY_US = 100,     /* of one who runs tasks */
 };
 
 /* In place of an error that lets a run fail: measure its stack. */
@@ -409,7 +412,7 @@ static bool search(struct knit__worker *w)
             w->dry_since = 0;
             return true;
         }
-        if (look_around(w) || run_late_timers(w))
+        if (look_around(w) || run_late_timers(w) || knit__poll(POLL_SEARCHING_US * us))
             return true;
         if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
             return false;
@@ -502,6 +505,7 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
     if (KNIT__UNLIKELY(knit__handoff_due(w)))
         step_aside(w);
     look_around(w);
+    (void)knit__poll(POLL_BUSY_US * knit__sched.ticks_per_us);
     if (KNIT__UNLIKELY(atomic_load_explicit(&knit__sched.stop, memory_order_acquire)))
         end_worker(w, self);
     if (w->turn % OLDEST_EVERY != 0)
@@ -549,7 +553,7 @@ static void turn(struct knit__worker *w, struct knit__task *self)
         knit__flush_ended(w); /* may make a waiter ready */
         return;
     }
-    if (look_around(w))
+    if (look_around(w) || knit__poll(0))
         return;
     if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
         end_worker(w, self);

@@ -100,6 +100,7 @@ struct knit__worker {
     /* idle.c: its lock, except `token` */
     KNIT__ALIGN_LINE _Atomic uint32_t token; /* parker: 1 = wake-up pending */
     _Atomic bool asleep;                     /* written under the lock */
+    _Atomic bool polling;                    /* it sleeps in the poll: by itself */
     bool started;                            /* it has a thread, which will not end by itself */
     bool joinable;                           /* there is a thread to join, started or not */
     bool retiring;             /* the thread ends: written by itself, under the lock */

@@ -16,6 +16,8 @@ void knit__host_yield(void);
 void knit__host_gather(void);
 /* Sleep for so long. */
 void knit__host_pause(int64_t ns);
+/* The epoll set has something to tell. */
+bool knit__host_poll_ready(int set);
 
 /* What the kernel says about the threads of this process (proc(5)). */
 enum knit__host_state {

@@ -6,6 +6,7 @@
 #include "../simulated.h"
 
 enum {
+    LOOK_AT_POLL = 8, /* moves of the baton for a look at the descriptors */
     POOL = 32,
     FRUITLESS_YIELDS = 32,
     /* turns in which a thread that only watches others moves the clock: some dozens of looks until
@@ -135,6 +136,31 @@ static void wake_due(void)
             m->state = KNIT__SIM_READY;
 }
 
+static struct knit__sim_member *poller(void)
+{
+    struct knit__sim_member *m = knit__sim.poll_word ? knit__sim.members : NULL;
+
+    while (m && (m->state != KNIT__SIM_WAITING || m->word != knit__sim.poll_word))
+        m = m->next;
+    return m;
+}
+
+bool knit__sim_polling(void)
+{
+    return poller() != NULL;
+}
+
+/* Whoever waits for descriptors learns that one is ready. */
+static void wake_poller(void)
+{
+    struct knit__sim_member *m = poller();
+
+    if (m && knit__host_poll_ready(knit__sim.poll_set)) {
+        m->state = KNIT__SIM_READY;
+        m->word = NULL;
+    }
+}
+
 static uint32_t count_ready(bool only_yielding)
 {
     uint32_t n = 0;
@@ -187,6 +213,7 @@ static void jump_for_spinners(void)
     if (earliest <= NEVER_FROM && earliest > knit__sim.clock)
         knit__sim.clock = earliest;
     wake_due();
+    wake_poller();
 }
 
 static struct knit__sim_member *pick(uint32_t ready)
@@ -226,12 +253,16 @@ struct knit__sim_member *knit__sim_next(void)
     knit__sim_settle();
     wake_due();
     ready = count_ready(false);
+    if (ready == 0) {
+        wake_poller();
+        ready = count_ready(false);
+    }
     if (ready == 0 && jump())
         ready = count_ready(false);
     knit__sim.granting = false;
     if (ready > 0)
         return pick(ready);
-    if (!anybody_outside())
+    if (!anybody_outside() && !poller())
         knit__sim_deadlock();
     return NULL; /* the watcher goes on trying */
 }
@@ -353,6 +384,8 @@ void knit__sim_choose(struct knit__sim_member *self)
     settle_if(moves);
     if (!moves)
         return;
+    if (knit__sim.poll_word && knit__sim_random() % LOOK_AT_POLL == 0)
+        wake_poller();
     wake_due();
     others = count_ready(false);
     if (others > 0)

@@ -34,6 +34,12 @@
  *        ^         (settled)             | (asleep in the kernel: watcher)
  *        +-------------------------------+            any -> gone
  *
+ * Descriptors are real as well: what tasks read and write is moved by the kernel. Only the wait for
+ * them is the world's: it is a futex whose sleeper is also woken when the epoll set has something to
+ * tell, which is looked at when the baton moves, at random, and whenever nobody can run. Between
+ * threads of one process a write is there at once, so such runs replay; what other processes and
+ * other machines do does not, and the clock does not wait for it.
+ *
  * All of it is under one lock of our own, which only the arriving threads and the watcher ever
  * contend for. */
 #ifndef KNIT_PLAT_SIM_SIM_H
@@ -90,6 +96,8 @@ struct knit__sim {
     uint32_t yields;      /* in a row, with nothing else between */
     uint32_t background;  /* turns in a row of threads that only watch others */
     uint64_t steps, switches, hash;
+    int poll_set; /* with poll_word: descriptors that a member waits for besides */
+    const _Atomic uint32_t *poll_word; /* NULL: there are none */
     int watcher; /* tid; 0: not there */
     _Atomic uint32_t watcher_tid;
     int ignored[KNIT__SIM_MAX_IGNORED]; /* threads of a tool */
@@ -119,6 +127,8 @@ struct knit__sim_member *knit__sim_next(void);
 void knit__sim_give(struct knit__sim_member *m);
 /* Both, or unlock: the lock is not the caller's afterwards. False: nobody can run. */
 bool knit__sim_grant(void);
+/* A member waits for descriptors. */
+bool knit__sim_polling(void);
 /* A newcomer; it takes part once it has a number. */
 struct knit__sim_member *knit__sim_add(int tid);
 void knit__sim_number(struct knit__sim_member *m);

@@ -82,6 +82,7 @@ static void after_fork_child(void)
     knit__sim.started = knit__sim.granting = knit__sim.ending = false;
     knit__sim.holder = NULL;
     knit__sim.watcher = 0;
+    knit__sim.poll_word = NULL;
 }
 
 /* ThreadSanitizer has a thread of its own, which must not count; the first thread never is. */
@@ -308,6 +309,17 @@ void knit__sim_futex_wake(const _Atomic uint32_t *word, int n)
     knit__sim_choose(self);
     knit__sim_leave(self);
     errno = saved;
+}
+
+/* ---- descriptors ---- */
+
+void knit__sim_poll_begin(int set, const _Atomic uint32_t *word)
+{
+    struct knit__sim_member *self = knit__sim_enter();
+
+    knit__sim.poll_set = set;
+    knit__sim.poll_word = word;
+    knit__sim_leave(self);
 }
 
 /* ---- threads that end ---- */

@@ -1,0 +1,172 @@
+/* Try, wait, retry. */
+#define _GNU_SOURCE
+#include "fd.h"
+
+#include <errno.h>
+#include <knit/blocking.h>
+#include <knit/io.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+int knit__fd_context(void)
+{
+    struct knit__task *t = knit__task_self();
+
+    return t ? knit__ctx_ended(t->run->ctx) : -ENOMEM;
+}
+
+/* ---- calls that block ---- */
+
+struct blocked {
+    struct knit__fd_call *call;
+    int fd;
+    ssize_t result;
+};
+
+static int block(void *arg)
+{
+    struct blocked *b = arg;
+
+    b->result = b->call->block(b->call, b->fd);
+    return b->result == -EINTR ? -EINTR : 0;
+}
+
+ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible)
+{
+    struct blocked b = {call, fd, 0};
+    int r;
+
+    do {
+        r = interruptible ? knit_blocking_interruptible(block, &b) : knit_blocking(block, &b);
+    } while (r == -EINTR);
+    return r < 0 ? r : b.result;
+}
+
+/* ---- calls that wait ---- */
+
+/* Nothing can be had without blocking: wait until something may, or block. */
+static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
+                             struct knit__fd_call *call, uint32_t seen, int64_t deadline)
+{
+    ssize_t r;
+
+    if (call->blocking)
+        r = knit__slot_wait_level(s, fd, direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT,
+                                  deadline);
+    else
+        r = knit__slot_wait(s, fd, direction, seen, deadline);
+    if (r == -EPERM && call->block)
+        return knit__fd_block(fd, call, false);
+    if (r == 0)
+        return call->blocking ? knit__fd_block(fd, call, true) : -EAGAIN;
+    return r;
+}
+
+ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t deadline)
+{
+    struct knit__slot *s;
+    uint32_t seen;
+    ssize_t r = knit__fd_context();
+
+    if (r == 0)
+        r = knit__slot_of(fd, &s);
+    if (r < 0)
+        return r;
+    do {
+        seen = knit__slot_edges(s, direction);
+        call->blocking = false;
+        r = -EAGAIN;
+        if (!knit__slot_is_dry(s, direction, seen) || knit__waitq_too_late(deadline)) {
+            do
+                r = call->once(call, s, fd);
+            while (r == -EINTR);
+        }
+        if (r > 0 && (size_t)r < call->most &&
+            (knit__slot_flags(s) & (KNIT__SLOT_OURS | KNIT__SLOT_STREAM | KNIT__SLOT_ENDED)) ==
+                (KNIT__SLOT_OURS | KNIT__SLOT_STREAM))
+            knit__slot_mark_dry(s, direction, seen);
+        if (r == -EAGAIN)
+            r = wait_or_block(s, fd, direction, call, seen, deadline);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+/* Which of the events hold now. Apart, as is all that reads errno: the caller goes on on another
+ * thread, whose errno is elsewhere. */
+static KNIT__NOINLINE int poll_now(int fd, unsigned events)
+{
+    static const short bits[] = {POLLIN, POLLOUT, POLLPRI};
+    struct pollfd p = {.fd = fd};
+    unsigned now = 0;
+
+    for (int i = 0; i < 3; i++)
+        p.events = (short)(p.events | (events & 1u << i ? bits[i] : 0));
+    while (poll(&p, 1, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    if (p.revents & POLLNVAL)
+        return -EBADF;
+    if (p.revents & (POLLERR | POLLHUP))
+        return (int)events;
+    for (int i = 0; i < 3; i++)
+        now |= p.revents & bits[i] ? 1u << i : 0;
+    return (int)now;
+}
+
+int knit_wait_fd(int fd, unsigned events, knit_time deadline)
+{
+    struct knit__slot *s;
+    int r = knit__fd_context();
+
+    _Static_assert(KNIT_READABLE == (int)KNIT__POLL_IN && KNIT_WRITABLE == (int)KNIT__POLL_OUT &&
+                       KNIT_PRIORITY == (int)KNIT__POLL_PRI,
+                   "the same bits");
+    if (events == 0 || (events & ~7u) != 0)
+        return -EINVAL;
+    if (r == 0)
+        r = knit__slot_of(fd, &s);
+    while (r == 0) {
+        r = poll_now(fd, events);
+        if (r == 0)
+            r = knit__slot_wait_level(s, fd, events, deadline);
+        else if (r > 0)
+            return r;
+    }
+    return r == -EPERM ? (int)events : r;
+}
+
+/* ---- SIGPIPE ---- */
+
+void knit__sigpipe_off(struct knit__no_sigpipe *guard)
+{
+    sigset_t set, pending, old;
+
+    guard->guards = knit__worker_self() == NULL;
+    if (!guard->guards)
+        return;
+    _Static_assert(sizeof old <= sizeof guard->old, "room for the mask");
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    guard->was_pending = sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &set, &old);
+    memcpy(guard->old, &old, sizeof old);
+}
+
+void knit__sigpipe_on(const struct knit__no_sigpipe *guard, bool raised)
+{
+    static const struct timespec at_once;
+    sigset_t set, old;
+
+    if (!guard->guards)
+        return;
+    memcpy(&old, guard->old, sizeof old);
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    if (raised && !guard->was_pending)
+        while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR) {
+        }
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+}

@@ -1,0 +1,322 @@
+/* Slots, and the epoll set they are watched in. The essay is in netpoll.h. */
+#include "netpoll.h"
+
+#include "../sched/idle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum {
+    PAGE = 1024,  /* slots */
+    PAGES = 1024, /* 2^20 descriptors: the kernel's own bound (fs.nr_open) unless it was raised */
+    AT_ONCE = 128,
+};
+
+enum { WOKE_READY = KNIT__WOKE_SOURCE, WOKE_CLOSED };
+
+static struct knit__slot *_Atomic pages[PAGES];
+
+static struct {
+    struct knit__lock lock; /* opening */
+    _Atomic bool open;
+    struct knit__os_poll poll;
+} net;
+
+/* ---- slots ---- */
+
+static struct knit__slot *page_new(struct knit__slot *_Atomic *at)
+{
+    struct knit__slot *page = aligned_alloc(sizeof *page, PAGE * sizeof *page), *there = NULL;
+
+    if (!page)
+        return NULL;
+    for (int i = 0; i < PAGE; i++)
+        page[i] = (struct knit__slot){.edges = {1, 1}}; /* not dry */
+    /* acq_rel: complete for who finds it */
+    if (atomic_compare_exchange_strong_explicit(at, &there, page, memory_order_acq_rel,
+                                                memory_order_acquire))
+        return page;
+    free(page);
+    return there;
+}
+
+static struct knit__slot *slot_at(int fd)
+{
+    struct knit__slot *page;
+
+    if (fd < 0 || fd >= PAGE * PAGES)
+        return NULL;
+    page = atomic_load_explicit(&pages[fd / PAGE], memory_order_acquire);
+    return page ? &page[fd % PAGE] : NULL;
+}
+
+int knit__slot_of(int fd, struct knit__slot **ret_slot)
+{
+    struct knit__slot *slot = slot_at(fd), *page;
+
+    if (KNIT__LIKELY(slot != NULL)) {
+        *ret_slot = slot;
+        return 0;
+    }
+    if (fd < 0)
+        return -EBADF;
+    if (fd >= PAGE * PAGES)
+        return -EMFILE;
+    page = page_new(&pages[fd / PAGE]);
+    if (!page)
+        return -ENOMEM;
+    *ret_slot = &page[fd % PAGE];
+    return 0;
+}
+
+static void set_flags_locked(struct knit__slot *s, uint32_t flags)
+{
+    atomic_store_explicit(&s->flags, flags, memory_order_relaxed);
+}
+
+void knit__slot_hint(struct knit__slot *s, uint32_t kind)
+{
+    knit__lock(&s->lock);
+    set_flags_locked(s, (knit__slot_flags(s) & ~(uint32_t)KNIT__SLOT_KINDS) | kind);
+    knit__unlock(&s->lock);
+}
+
+/* What was known of the number is no longer true. */
+static void forget_locked(struct knit__slot *s, uint32_t flags, struct knit__batch *ready)
+{
+    s->sequence++;
+    for (int d = KNIT__IN; d <= KNIT__OUT; d++)
+        atomic_store_explicit(&s->edges[d], knit__slot_edges(s, d) + 1, memory_order_release);
+    set_flags_locked(s, flags);
+    knit__waitq_wake_all(&s->waiters, WOKE_CLOSED, ready);
+}
+
+int knit__slot_adopt(int fd, uint32_t flags)
+{
+    struct knit__batch ready = {0};
+    struct knit__slot *s;
+    int r = knit__slot_of(fd, &s);
+
+    if (r < 0)
+        return r;
+    knit__lock(&s->lock);
+    forget_locked(s, KNIT__SLOT_OURS | flags, &ready);
+    knit__unlock(&s->lock);
+    knit__waitq_ready(&ready);
+    return 0;
+}
+
+void knit__slot_retire(int fd)
+{
+    struct knit__slot *s = slot_at(fd);
+    struct knit__batch ready = {0};
+    bool watched;
+
+    if (!s)
+        return;
+    knit__lock(&s->lock);
+    watched = knit__slot_flags(s) & KNIT__SLOT_WATCHED;
+    forget_locked(s, 0, &ready);
+    if (watched)
+        knit__os_poll_unwatch(&net.poll, fd);
+    knit__unlock(&s->lock);
+    knit__waitq_ready(&ready);
+}
+
+/* ---- the set ---- */
+
+static int open_slow(void)
+{
+    int r = 0;
+
+    knit__lock(&net.lock);
+    if (!atomic_load_explicit(&net.open, memory_order_relaxed)) {
+        r = knit__os_poll_open(&net.poll);
+        if (r == 0) {
+            atomic_store_explicit(&net.open, true, memory_order_release);
+            /* seq_cst: before anything is watched; see knit__poller_needed */
+            atomic_store_explicit(&knit__poller.on, true, memory_order_seq_cst);
+        }
+    }
+    knit__unlock(&net.lock);
+    return r;
+}
+
+/* There is a set, and somebody to poll it. */
+static int open_set(const struct knit__task *t)
+{
+    int r = t->is_thread ? knit__idle_ensure_started() : 0;
+
+    if (r < 0 || KNIT__LIKELY(atomic_load_explicit(&net.open, memory_order_acquire)))
+        return r;
+    return open_slow();
+}
+
+void knit__netpoll_stop(void)
+{
+    if (atomic_load_explicit(&net.open, memory_order_relaxed))
+        knit__os_poll_close(&net.poll);
+    atomic_store_explicit(&net.open, false, memory_order_relaxed);
+    for (int i = 0; i < PAGES; i++)
+        free(atomic_exchange_explicit(&pages[i], NULL, memory_order_relaxed));
+}
+
+/* The set is shared with the parent: only our descriptors of it go. Who held a lock is not here. */
+void knit__netpoll_abandon(void)
+{
+    struct knit__slot *page;
+
+    if (atomic_load_explicit(&net.open, memory_order_relaxed))
+        knit__os_poll_close(&net.poll);
+    atomic_store_explicit(&net.open, false, memory_order_relaxed);
+    atomic_store_explicit(&net.lock.word, 0, memory_order_relaxed);
+    for (int i = 0; i < PAGES; i++) {
+        page = atomic_load_explicit(&pages[i], memory_order_relaxed);
+        for (int k = 0; page && k < PAGE; k++)
+            page[k] = (struct knit__slot){.edges = {1, 1}};
+    }
+}
+
+/* ---- waiting ---- */
+
+/* Parks; the lock is held before, and released. */
+static int park_in(struct knit__slot *s, struct knit__task *t, uint32_t what, int64_t deadline)
+{
+    struct knit__waiter w = {.task = t, .amount = what};
+    uint32_t word;
+
+    knit__waitq_append(&s->waiters, &w);
+    word = knit__wait_locked(t, knit__lock_word(&s->lock), deadline);
+    if (!knit__wait_unlinked(word)) {
+        knit__lock(&s->lock);
+        knit__waitq_remove(&s->waiters, &w);
+        knit__unlock(&s->lock);
+    }
+    switch (knit__wait_reason(word)) {
+    case WOKE_READY: return 0;
+    case WOKE_CLOSED: return -EBADF;
+    default: return knit__wait_result(t, word);
+    }
+}
+
+static uint64_t name_of(const struct knit__slot *s, int fd)
+{
+    return (uint64_t)s->sequence << 32 | (uint32_t)fd;
+}
+
+/* What all who wait at s want. */
+static uint32_t wanted_locked(const struct knit__slot *s)
+{
+    uint32_t what = 0;
+
+    for (const struct knit__waiter *w = s->waiters.first; w; w = w->next)
+        what |= (uint32_t)w->amount;
+    return what;
+}
+
+/* Watch fd for the next wait. level: it may be ready already, since whenever. */
+static int watch_locked(struct knit__slot *s, int fd, uint32_t what, bool level)
+{
+    uint32_t flags = knit__slot_flags(s);
+    bool watched = flags & KNIT__SLOT_WATCHED, ours = flags & KNIT__SLOT_OURS;
+    int r = 0;
+
+    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT : wanted_locked(s);
+    if (level || !watched)
+        r = knit__os_poll_watch(&net.poll, fd, name_of(s, fd), what, !ours, watched);
+    if (r == 0 && !watched)
+        set_flags_locked(s, flags | KNIT__SLOT_WATCHED);
+    return r;
+}
+
+static int wait_at(struct knit__slot *s, int fd, uint32_t what, const uint32_t *seen,
+                   int64_t deadline)
+{
+    struct knit__task *t = knit__task_self();
+    bool level = !seen;
+    int r;
+
+    if (KNIT__UNLIKELY(!t))
+        return -ENOMEM;
+    r = knit__wait_begin(t);
+    if (r == 0)
+        r = open_set(t);
+    if (r < 0)
+        return r;
+    knit__lock(&s->lock);
+    if (seen && *seen != knit__slot_edges(s, what == KNIT__POLL_OUT)) {
+        knit__unlock(&s->lock);
+        return 0;
+    }
+    r = watch_locked(s, fd, what, level);
+    if (r < 0 || knit__waitq_too_late(deadline)) {
+        knit__unlock(&s->lock);
+        return r < 0 ? r : -ETIMEDOUT;
+    }
+    if (t->is_thread)
+        knit__poller_needed();
+    return park_in(s, t, what, deadline);
+}
+
+int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, int64_t deadline)
+{
+    bool ours = knit__slot_flags(s) & KNIT__SLOT_OURS;
+
+    return wait_at(s, fd, direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT,
+                   ours ? &seen : NULL, deadline);
+}
+
+int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t deadline)
+{
+    return wait_at(s, fd, what, NULL, deadline);
+}
+
+/* ---- events ---- */
+
+static void count_edge_locked(struct knit__slot *s, int direction)
+{
+    atomic_store_explicit(&s->edges[direction], knit__slot_edges(s, direction) + 1,
+                          memory_order_release);
+}
+
+static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct knit__batch *ready)
+{
+    uint32_t flags = knit__slot_flags(s), rest;
+    bool ended = what & KNIT__POLL_ENDED;
+
+    if (what & (KNIT__POLL_IN | KNIT__POLL_ENDED))
+        count_edge_locked(s, KNIT__IN);
+    if (what & (KNIT__POLL_OUT | KNIT__POLL_ENDED))
+        count_edge_locked(s, KNIT__OUT);
+    if (ended && !(flags & KNIT__SLOT_ENDED))
+        set_flags_locked(s, flags | KNIT__SLOT_ENDED);
+    for (struct knit__waiter *w = s->waiters.first, *next; w; w = next) {
+        next = w->next;
+        if (ended || ((uint32_t)w->amount & what))
+            knit__waitq_claim(&s->waiters, w, WOKE_READY, ready);
+    }
+    rest = wanted_locked(s);
+    if (rest != 0 && !(flags & KNIT__SLOT_OURS)) /* it was for one event */
+        (void)knit__os_poll_watch(&net.poll, fd, name_of(s, fd), rest, true, true);
+}
+
+void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready)
+{
+    struct knit__os_event events[AT_ONCE];
+    uint32_t n = knit__os_poll_wait(&net.poll, events, AT_ONCE, deadline);
+
+    for (uint32_t i = 0; i < n; i++) {
+        int fd = (int)(uint32_t)events[i].data;
+        struct knit__slot *s = slot_at(fd);
+
+        knit__lock(&s->lock);
+        if (s->sequence == (uint32_t)(events[i].data >> 32))
+            deliver_locked(s, fd, events[i].what, ready);
+        knit__unlock(&s->lock);
+    }
+}
+
+void knit__netpoll_ring(void)
+{
+    knit__os_poll_wake(&net.poll);
+}

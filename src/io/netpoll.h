@@ -1,0 +1,113 @@
+/* Waiting for descriptors.
+ *
+ * ESSAY: latches
+ *
+ * One epoll set for the process, polled by one at a time (sched/poller.h). Of each descriptor that
+ * was ever waited for there is a *slot*, by number, in memory that is never given back: an event may
+ * come late, for a number that is closed and open again. It then carries a sequence number that is
+ * no longer the slot's, and is ignored.
+ *
+ * A descriptor of Knit's own is watched once, by edges, in both directions. An edge that nobody
+ * waits for must not be lost, so it is counted:
+ *
+ *     edges[d]   events so far in direction d; +1 by the poller, under the slot's lock
+ *     dry[d]     = edges[d] when a call last found nothing to do: then the next call need not try
+ *
+ *     read:  e = edges[IN]; dry[IN] == e? wait
+ *            n = recv(...); EAGAIN? dry[IN] = e, wait    (a short count of a stream: dry[IN] = e)
+ *     wait:  lock; edges[IN] != e? unlock, try again; link; park under the lock
+ *     event: lock; edges[IN]++; claim who waits; unlock; make them ready
+ *
+ * An event between the call and the lock changes edges[], so it is not slept through; an event after
+ * is one that finds the waiter. A short count means that the kernel's buffer was empty, and whatever
+ * comes later is an edge; but for an end that was reported *with* the bytes before: after such an
+ * event (`ended`) only EAGAIN counts.
+ *
+ * A foreign descriptor may be closed by anybody, at any time, and its number used again, without a
+ * word to us. So nothing is remembered of it but hints: it is asked for anew at each wait (one
+ * system call), until the first event. That also makes the wait one for a level, which is what
+ * libraries with calls of their own need (knit_wait_fd).
+ *
+ * All who wait in a direction are woken, and try again: the one that comes first gets it.
+ *
+ * Order of locks: a slot's is a channel's. Below it only timers' (a deadline). epoll_ctl is called
+ * under it; the poller takes it outside of epoll_wait. */
+#ifndef KNIT_IO_NETPOLL_H
+#define KNIT_IO_NETPOLL_H
+
+#include "../sched/poller.h"
+#include "../sync/waitq.h"
+
+enum { KNIT__IN, KNIT__OUT };
+
+struct knit__slot {
+    struct knit__lock lock; /* what is not atomic; edges and flags are written under it */
+    uint32_t sequence;
+    _Atomic uint32_t edges[2];
+    _Atomic uint32_t dry[2]; /* any caller */
+    _Atomic uint32_t flags;
+    struct knit__waitq waiters; /* amount: what for */
+    uint64_t unused[2];
+};
+_Static_assert(sizeof(struct knit__slot) == 64, "one line each");
+
+enum {
+    KNIT__SLOT_OURS = 1,    /* closed by knit_close only */
+    KNIT__SLOT_STREAM = 2,  /* a short count means that there is no more */
+    KNIT__SLOT_WATCHED = 4, /* in the epoll set, if foreign: it was */
+    KNIT__SLOT_ENDED = 8,   /* an end or error was reported */
+    /* hints of what the number was last */
+    KNIT__SLOT_SOCKET = 16,
+    KNIT__SLOT_VECTOR = 32, /* preadv2 with RWF_NOWAIT works */
+    KNIT__SLOT_PLAIN = 64,  /* it does not */
+    KNIT__SLOT_KINDS = KNIT__SLOT_SOCKET | KNIT__SLOT_VECTOR | KNIT__SLOT_PLAIN,
+};
+
+static inline uint32_t knit__slot_flags(const struct knit__slot *s)
+{
+    return atomic_load_explicit(&s->flags, memory_order_relaxed);
+}
+
+static inline uint32_t knit__slot_edges(const struct knit__slot *s, int direction)
+{
+    /* acquire: before the call that then finds nothing */
+    return atomic_load_explicit(&s->edges[direction], memory_order_acquire);
+}
+
+/* The slot of a number: 0, -EBADF, -ENOMEM, and what starting the runtime returns. */
+int knit__slot_of(int fd, struct knit__slot **ret_slot);
+
+/* A call found nothing since edges were `seen`; or it would find nothing. */
+static inline bool knit__slot_is_dry(const struct knit__slot *s, int direction, uint32_t seen)
+{
+    return atomic_load_explicit(&s->dry[direction], memory_order_relaxed) == seen;
+}
+static inline void knit__slot_mark_dry(struct knit__slot *s, int direction, uint32_t seen)
+{
+    atomic_store_explicit(&s->dry[direction], seen, memory_order_relaxed);
+}
+
+/* Remember what kind of descriptor it seems to be. */
+void knit__slot_hint(struct knit__slot *s, uint32_t kind);
+
+/* fd was just made, or is declared, to be closed by knit_close only; flags: what is known of it. */
+int knit__slot_adopt(int fd, uint32_t flags);
+
+/* Park until fd may be ready in this direction, after a call found that it was not since edges were
+ * `seen`: 0 (try again), -EPERM (a file: always ready), -EBADF, -ECANCELED, -ETIMEDOUT, -ENOMEM,
+ * -ENOSPC, and what starting a thread returns. */
+int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, int64_t deadline);
+
+/* The same for any of KNIT__POLL_..., as a level. */
+int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t deadline);
+
+/* Those who wait fail with -EBADF; the number is forgotten. Before close(2). */
+void knit__slot_retire(int fd);
+
+/* The runtime starts, stops; the child of a fork. */
+void knit__netpoll_stop(void);
+void knit__netpoll_abandon(void);
+void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready);
+void knit__netpoll_ring(void);
+
+#endif

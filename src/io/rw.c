@@ -1,0 +1,191 @@
+/* Reading and writing.
+ *
+ * A descriptor in blocking mode must not block its thread, and its mode belongs to whoever shares it.
+ * So sockets are read by recv with MSG_DONTWAIT, whatever their mode; pipes and what else the kernel
+ * supports by preadv2 with RWF_NOWAIT; the rest by read, if it is in non-blocking mode, or by waiting
+ * and then reading as by knit_blocking. Which of these it is is found by trying, and remembered. */
+#define _GNU_SOURCE
+#include "fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <knit/io.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct transfer {
+    struct knit__fd_call call;
+    const struct iovec *iov;
+    int count;
+    bool out;
+    struct iovec one;
+};
+
+static ssize_t result(ssize_t n)
+{
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t by_socket(const struct transfer *t, int fd)
+{
+    if (t->count == 1)
+        return result(t->out
+                          ? send(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
+                          : recv(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT));
+    struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)t->iov,
+                       .msg_iovlen = (size_t)t->count};
+
+    return result(t->out ? sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL)
+                         : recvmsg(fd, &m, MSG_DONTWAIT));
+}
+
+static ssize_t by_vector(const struct transfer *t, int fd, int flags)
+{
+    struct knit__no_sigpipe guard;
+    ssize_t n;
+
+    if (!t->out)
+        return result(flags ? preadv2(fd, t->iov, t->count, -1, flags)
+                            : readv(fd, t->iov, t->count));
+    knit__sigpipe_off(&guard);
+    n = result(flags ? pwritev2(fd, t->iov, t->count, -1, flags) : writev(fd, t->iov, t->count));
+    knit__sigpipe_on(&guard, n == -EPIPE);
+    return n;
+}
+
+static ssize_t by_mode(struct transfer *t, int fd)
+{
+    int mode = fcntl(fd, F_GETFL);
+
+    if (mode < 0)
+        return -errno;
+    if (mode & O_NONBLOCK)
+        return by_vector(t, fd, 0);
+    t->call.blocking = true;
+    return -EAGAIN;
+}
+
+static ssize_t once(struct knit__fd_call *call, struct knit__slot *s, int fd)
+{
+    struct transfer *t = (struct transfer *)(void *)call;
+    uint32_t flags = knit__slot_flags(s);
+    ssize_t n;
+
+    if (!(flags & (KNIT__SLOT_VECTOR | KNIT__SLOT_PLAIN))) {
+        n = by_socket(t, fd);
+        if (n != -ENOTSOCK)
+            return n;
+        knit__slot_hint(s, KNIT__SLOT_VECTOR);
+    }
+    if (!(flags & KNIT__SLOT_PLAIN)) {
+        n = by_vector(t, fd, RWF_NOWAIT);
+        if (n != -EOPNOTSUPP && n != -ENOSYS)
+            return n;
+        knit__slot_hint(s, KNIT__SLOT_PLAIN);
+    }
+    return by_mode(t, fd);
+}
+
+static ssize_t block(struct knit__fd_call *call, int fd)
+{
+    return by_vector((struct transfer *)(void *)call, fd, 0);
+}
+
+static ssize_t transfer(int fd, bool out, const struct iovec *iov, int count, size_t n,
+                        int64_t deadline)
+{
+    struct transfer t = {
+        .call = {.once = once, .block = block, .most = n}, .iov = iov, .count = count, .out = out};
+
+    return knit__fd_call(fd, out ? KNIT__OUT : KNIT__IN, &t.call, deadline);
+}
+
+static size_t bytes_of(const struct iovec *iov, int count)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < count; i++)
+        n += iov[i].iov_len;
+    return n;
+}
+
+/* ---- the calls ---- */
+
+ssize_t knit_read_until(int fd, void *buf, size_t n, knit_time deadline)
+{
+    struct iovec one = {buf, n};
+
+    return transfer(fd, false, &one, 1, n, deadline);
+}
+
+ssize_t knit_read(int fd, void *buf, size_t n)
+{
+    return knit_read_until(fd, buf, n, KNIT_FOREVER);
+}
+
+ssize_t knit_write_until(int fd, const void *buf, size_t n, knit_time deadline)
+{
+    struct iovec one = {(void *)(uintptr_t)buf, n};
+
+    return transfer(fd, true, &one, 1, n, deadline);
+}
+
+ssize_t knit_write(int fd, const void *buf, size_t n)
+{
+    return knit_write_until(fd, buf, n, KNIT_FOREVER);
+}
+
+ssize_t knit_readv_until(int fd, const struct iovec *iov, int count, knit_time deadline)
+{
+    if (!iov || count < 0)
+        return -EINVAL;
+    return transfer(fd, false, iov, count, bytes_of(iov, count), deadline);
+}
+
+ssize_t knit_writev_until(int fd, const struct iovec *iov, int count, knit_time deadline)
+{
+    if (!iov || count < 0)
+        return -EINVAL;
+    return transfer(fd, true, iov, count, bytes_of(iov, count), deadline);
+}
+
+int knit_read_full_until(int fd, void *buf, size_t n, knit_time deadline, size_t *ret_done)
+{
+    size_t done = 0;
+    ssize_t r = 1;
+
+    while (done < n && r > 0) {
+        r = knit_read_until(fd, (char *)buf + done, n - done, deadline);
+        done += r > 0 ? (size_t)r : 0;
+    }
+    if (ret_done)
+        *ret_done = done;
+    if (r < 0)
+        return (int)r;
+    return done < n ? -ENODATA : 0;
+}
+
+int knit_read_full(int fd, void *buf, size_t n, size_t *ret_done)
+{
+    return knit_read_full_until(fd, buf, n, KNIT_FOREVER, ret_done);
+}
+
+int knit_write_full_until(int fd, const void *buf, size_t n, knit_time deadline, size_t *ret_done)
+{
+    size_t done = 0;
+    ssize_t r = 0;
+
+    while (done < n && r >= 0) {
+        r = knit_write_until(fd, (const char *)buf + done, n - done, deadline);
+        done += r > 0 ? (size_t)r : 0;
+    }
+    if (ret_done)
+        *ret_done = done;
+    return r < 0 ? (int)r : 0;
+}
+
+int knit_write_full(int fd, const void *buf, size_t n, size_t *ret_done)
+{
+    return knit_write_full_until(fd, buf, n, KNIT_FOREVER, ret_done);
+}

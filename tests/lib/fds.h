@@ -1,0 +1,83 @@
+/* Two connected descriptors of each kind that a call can meet. */
+#ifndef FDS_H
+#define FDS_H
+
+#include "knittest.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FDS_PIPE,             /* Knit's own */
+    FDS_SOCKET_ADOPTED,   /* unix, non-blocking */
+    FDS_TCP_ADOPTED,      /* in blocking mode */
+    FDS_PIPE_BLOCKING,    /* foreign */
+    FDS_PIPE_NONBLOCKING, /* foreign */
+    FDS_SOCKET_BLOCKING,  /* unix, foreign */
+    FDS_TCP,              /* foreign, non-blocking */
+    FDS_KINDS
+};
+
+typedef struct fds {
+    int in, out;
+    bool ours;
+} fds;
+
+static inline bool fds_is_tcp(int kind)
+{
+    return kind == FDS_TCP || kind == FDS_TCP_ADOPTED;
+}
+
+static inline void fds_tcp(int pair[2])
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(listener >= 0);
+    CHECK_INT(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    CHECK_INT(listen(listener, 1), 0);
+    CHECK_INT(getsockname(listener, (struct sockaddr *)&a, &size), 0);
+    pair[1] = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_INT(connect(pair[1], (struct sockaddr *)&a, sizeof a), 0);
+    pair[0] = accept(listener, NULL, NULL);
+    CHECK(pair[0] >= 0);
+    CHECK_INT(close(listener), 0);
+}
+
+static inline fds fds_new(int kind)
+{
+    int p[2];
+    fds f = {.ours = kind <= FDS_TCP_ADOPTED};
+    switch (kind) {
+    case FDS_PIPE: CHECK_INT(knit_pipe(p), 0); break;
+    case FDS_PIPE_BLOCKING:
+    case FDS_PIPE_NONBLOCKING: CHECK_INT(pipe(p), 0); break;
+    case FDS_SOCKET_ADOPTED:
+    case FDS_SOCKET_BLOCKING: CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0); break;
+    default: fds_tcp(p); break;
+    }
+    for (int i = 0; i < 2; i++) {
+        if (kind == FDS_PIPE_NONBLOCKING || kind == FDS_TCP || kind == FDS_SOCKET_ADOPTED)
+            CHECK_INT(fcntl(p[i], F_SETFL, fcntl(p[i], F_GETFL) | O_NONBLOCK), 0);
+        if (kind == FDS_SOCKET_ADOPTED || kind == FDS_TCP_ADOPTED)
+            CHECK_INT(knit_adopt(p[i]), 0);
+    }
+    f.in = p[0];
+    f.out = p[1];
+    return f;
+}
+
+static inline void fds_close(const fds *f)
+{
+    CHECK_INT(knit_close(f->in), 0);
+    CHECK_INT(knit_close(f->out), 0);
+}
+
+#endif
