@@ -19,7 +19,7 @@ kept=$PWD/build/sim-failed
 : "${TESTS:=test_chan test_chan_programs test_select test_select_programs test_ctx test_ctx_ambient
     test_errgroup test_errgroup_cancel test_errgroup_limit test_errgroup_misuse
     test_errgroup_record test_misbehaviours test_mutex test_rwlock test_cond test_once
-    test_waitgroup test_semaphore test_singleflight test_syncmap test_syncmap_shared test_retry
+    test_waitgroup test_semaphore test_io test_singleflight test_syncmap test_syncmap_shared test_retry
     test_waterfall test_schedgroup test_schedgroup_races test_task test_life test_handle
     test_panic test_panic_stop test_pin test_threads test_defects test_pitfalls test_sim_sleep
     test_sim_outside}"

@@ -40,9 +40,10 @@ extern struct knit__poller {
     _Atomic uint64_t last; /* ticks, when a poll returned */
 } knit__poller;
 
+/* acquire: the set is open */
 static inline bool knit__poller_on(void)
 {
-    return KNIT__UNLIKELY(atomic_load_explicit(&knit__poller.on, memory_order_relaxed));
+    return KNIT__UNLIKELY(atomic_load_explicit(&knit__poller.on, memory_order_acquire));
 }
 
 bool knit__poller_try(void);

@@ -55,6 +55,9 @@ static inline fds fds_new(int kind)
 {
     int p[2];
     fds f = {.ours = kind <= FDS_TCP_ADOPTED};
+    if (knit_simulated(NULL) &&
+        fds_is_tcp(kind)) /* TCP has timers of its own: it does not replay */
+        kind = kind == FDS_TCP ? FDS_SOCKET_BLOCKING : FDS_SOCKET_ADOPTED;
     switch (kind) {
     case FDS_PIPE: CHECK_INT(knit_pipe(p), 0); break;
     case FDS_PIPE_BLOCKING:
