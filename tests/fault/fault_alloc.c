@@ -196,6 +196,7 @@ EXPLORE(panics)
 EXPLORE(handles)
 EXPLORE(handshakes)
 EXPLORE(blocking_calls)
+EXPLORE(descriptors)
 EXPLORE(large_stacks)
 EXPLORE(schedules)
 EXPLORE(policies)
@@ -254,6 +255,8 @@ static const knittest tests[] = {
     COLD(handshakes_from_a_task),
     COLD(blocking_calls_from_a_thread),
     COLD(blocking_calls_from_a_task),
+    COLD(descriptors_from_a_thread),
+    COLD(descriptors_from_a_task),
     COLD(large_stacks_from_a_thread),
     COLD(large_stacks_from_a_task),
     COLD(schedules_from_a_thread),

@@ -276,6 +276,47 @@ int __wrap_open(const char *path, int flags, ...)
     return __real_open(path, flags);
 }
 
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+struct epoll_event;
+int __real_epoll_create1(int flags);
+int __real_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
+int __real_eventfd(unsigned count, int flags);
+int __real_pipe2(int fds[2], int flags);
+int __wrap_epoll_create1(int flags);
+int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event);
+int __wrap_eventfd(unsigned count, int flags);
+int __wrap_pipe2(int fds[2], int flags);
+
+static int refuse(int code)
+{
+    errno = code;
+    return -1;
+}
+
+int __wrap_epoll_create1(int flags)
+{
+    return fails("epoll_create1") ? refuse(EMFILE) : __real_epoll_create1(flags);
+}
+
+/* Taking a descriptor out of a set cannot fail. */
+int __wrap_epoll_ctl(int set, int op, int fd, struct epoll_event *event)
+{
+    return event && fails("epoll_ctl") ? refuse(ENOMEM) : __real_epoll_ctl(set, op, fd, event);
+}
+
+int __wrap_eventfd(unsigned count, int flags)
+{
+    return fails("eventfd") ? refuse(ENFILE) : __real_eventfd(count, flags);
+}
+
+int __wrap_pipe2(int fds[2], int flags)
+{
+    return fails("pipe2") ? refuse(EMFILE) : __real_pipe2(fds, flags);
+}
+
+/* ---- system calls by number ------------------------------------------------------------------ */
+
 /* What may fail: a futex call does not, and a membarrier that once worked works for ever. */
 static const char *may_fail(long number, long argument)
 {

@@ -46,5 +46,7 @@ void fronts(void);
 void loops(void);
 void streams(void);
 void results(void);
+/* scenarios_io.c */
+void descriptors(void);
 
 #endif
