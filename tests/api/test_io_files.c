@@ -257,6 +257,8 @@ static void a_copy_to_where_nobody_reads_is_epipe(void)
 /* A forked child has a runtime of its own, which polls a set of its own. */
 static void a_child_has_its_own_poller(void)
 {
+    if (KT_TSAN)
+        kt_skip("TSan allows no threads after a fork");
     fds f = fds_new(FDS_SOCKET_ADOPTED);
     char c;
     int status = 0;
