@@ -84,7 +84,7 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
             while (r == -EINTR);
         }
         if (r > 0 && (size_t)r < call->most &&
-            (knit__slot_flags(s) & (KNIT__SLOT_OURS | KNIT__SLOT_STREAM | KNIT__SLOT_ENDED)) ==
+            (knit__slot_flags(s) & (KNIT__SLOT_OURS | KNIT__SLOT_STREAM | KNIT__SLOT_UNSURE)) ==
                 (KNIT__SLOT_OURS | KNIT__SLOT_STREAM))
             knit__slot_mark_dry(s, direction, seen);
         if (r == -EAGAIN)

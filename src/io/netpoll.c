@@ -1,10 +1,13 @@
 /* Slots, and the epoll set they are watched in. The essay is in netpoll.h. */
+#define _GNU_SOURCE
 #include "netpoll.h"
 
 #include "../sched/idle.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
     PAGE = 1024,  /* slots */
@@ -91,6 +94,17 @@ static void forget_locked(struct knit__slot *s, uint32_t flags, struct knit__bat
     knit__waitq_wake_all(&s->waiters, WOKE_CLOSED, ready);
 }
 
+static bool is_tcp(int fd)
+{
+    int protocol = 0, saved = errno;
+    socklen_t size = sizeof protocol;
+    bool tcp =
+        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
+
+    errno = saved;
+    return tcp;
+}
+
 int knit__slot_adopt(int fd, uint32_t flags)
 {
     struct knit__batch ready = {0};
@@ -99,6 +113,8 @@ int knit__slot_adopt(int fd, uint32_t flags)
 
     if (r < 0)
         return r;
+    if ((flags & KNIT__SLOT_STREAM) && !is_tcp(fd))
+        flags &= ~(uint32_t)KNIT__SLOT_STREAM;
     knit__lock(&s->lock);
     forget_locked(s, KNIT__SLOT_OURS | flags, &ready);
     knit__unlock(&s->lock);
@@ -221,7 +237,7 @@ static int watch_locked(struct knit__slot *s, int fd, uint32_t what, bool level)
     bool watched = flags & KNIT__SLOT_WATCHED, ours = flags & KNIT__SLOT_OURS;
     int r = 0;
 
-    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT : wanted_locked(s);
+    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT | KNIT__POLL_PRI : wanted_locked(s);
     if (level || !watched)
         r = knit__os_poll_watch(&net.poll, fd, name_of(s, fd), what, !ours, watched);
     if (r == 0 && !watched)
@@ -282,17 +298,17 @@ static void count_edge_locked(struct knit__slot *s, int direction)
 static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct knit__batch *ready)
 {
     uint32_t flags = knit__slot_flags(s), rest;
-    bool ended = what & KNIT__POLL_ENDED;
 
-    if (what & (KNIT__POLL_IN | KNIT__POLL_ENDED))
+    /* before the edges: a call that has seen them must not trust its short count */
+    if (what & (KNIT__POLL_ENDED | KNIT__POLL_PRI))
+        set_flags_locked(s, flags |= KNIT__SLOT_UNSURE);
+    if (what & KNIT__POLL_IN)
         count_edge_locked(s, KNIT__IN);
-    if (what & (KNIT__POLL_OUT | KNIT__POLL_ENDED))
+    if (what & KNIT__POLL_OUT)
         count_edge_locked(s, KNIT__OUT);
-    if (ended && !(flags & KNIT__SLOT_ENDED))
-        set_flags_locked(s, flags | KNIT__SLOT_ENDED);
     for (struct knit__waiter *w = s->waiters.first, *next; w; w = next) {
         next = w->next;
-        if (ended || ((uint32_t)w->amount & what))
+        if ((uint32_t)w->amount & what)
             knit__waitq_claim(&s->waiters, w, WOKE_READY, ready);
     }
     rest = wanted_locked(s);

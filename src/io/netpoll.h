@@ -20,8 +20,9 @@
  *
  * An event between the call and the lock changes edges[], so it is not slept through; an event after
  * is one that finds the waiter. A short count means that the kernel's buffer was empty, and whatever
- * comes later is an edge; but for an end that was reported *with* the bytes before: after such an
- * event (`ended`) only EAGAIN counts.
+ * comes later is an edge; but for an end that was reported *with* the bytes before, and an urgent byte,
+ * at which a call stops: after such an event (UNSURE) only EAGAIN counts. And but for TCP no stream is
+ * one: a Unix socket stops where descriptors were sent along, SCTP at its messages.
  *
  * A foreign descriptor may be closed by anybody, at any time, and its number used again, without a
  * word to us. So nothing is remembered of it but hints: it is asked for anew at each wait (one
@@ -55,7 +56,7 @@ enum {
     KNIT__SLOT_OURS = 1,    /* closed by knit_close only */
     KNIT__SLOT_STREAM = 2,  /* a short count means that there is no more */
     KNIT__SLOT_WATCHED = 4, /* in the epoll set, if foreign: it was */
-    KNIT__SLOT_ENDED = 8,   /* an end or error was reported */
+    KNIT__SLOT_UNSURE = 8,  /* it did once, perhaps not any more: an end, an urgent byte */
     /* hints of what the number was last */
     KNIT__SLOT_SOCKET = 16,
     KNIT__SLOT_VECTOR = 32, /* preadv2 with RWF_NOWAIT works */
@@ -90,7 +91,8 @@ static inline void knit__slot_mark_dry(struct knit__slot *s, int direction, uint
 /* Remember what kind of descriptor it seems to be. */
 void knit__slot_hint(struct knit__slot *s, uint32_t kind);
 
-/* fd was just made, or is declared, to be closed by knit_close only; flags: what is known of it. */
+/* fd was just made, or is declared, to be closed by knit_close only; flags: what is known of it
+ * (STREAM: its type is SOCK_STREAM, of whatever family). */
 int knit__slot_adopt(int fd, uint32_t flags);
 
 /* Park until fd may be ready in this direction, after a call found that it was not since edges were

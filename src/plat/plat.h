@@ -88,7 +88,8 @@ enum {
     KNIT__POLL_IN = 1,
     KNIT__POLL_OUT = 2,
     KNIT__POLL_PRI = 4,
-    KNIT__POLL_ENDED = 8, /* hung up, by one side at least, or broken: reported unasked */
+    KNIT__POLL_ENDED =
+        8, /* beside those that it makes hold: hung up, by one side at least, or broken */
 };
 
 struct knit__os_event {
@@ -106,7 +107,8 @@ struct knit__os_poll {
 int knit__os_poll_open(struct knit__os_poll *p);
 void knit__os_poll_close(struct knit__os_poll *p);
 /* Tell of fd from now on, by this data. once: until the first event, which comes at once if it holds
- * already. Else whenever `what` begins to hold, and now if it does. Replaces what was said of fd
+ * already. Else whenever `what` begins to hold, and now if it does. A hang-up of both sides and an
+ * error are reported unasked, as all that there is. Replaces what was said of fd
  * before; likely: whether something was. 0, -EPERM (a file, always ready), -EBADF, -ENOMEM, -ENOSPC
  * (too many). */
 int knit__os_poll_watch(struct knit__os_poll *p, int fd, uint64_t data, uint32_t what, bool once,

@@ -69,14 +69,16 @@ static uint32_t our_bits(uint32_t bits)
 {
     uint32_t what = 0;
 
+    if (bits & (EPOLLHUP | EPOLLERR))
+        return KNIT__POLL_IN | KNIT__POLL_OUT | KNIT__POLL_PRI | KNIT__POLL_ENDED;
+    if (bits & EPOLLRDHUP) /* and there may be room to write, or not */
+        what |= KNIT__POLL_IN | KNIT__POLL_ENDED;
     if (bits & EPOLLIN)
         what |= KNIT__POLL_IN;
     if (bits & EPOLLOUT)
         what |= KNIT__POLL_OUT;
     if (bits & EPOLLPRI)
         what |= KNIT__POLL_PRI;
-    if (bits & (EPOLLHUP | EPOLLRDHUP | EPOLLERR))
-        what |= KNIT__POLL_ENDED;
     return what;
 }
 

@@ -1,0 +1,145 @@
+/* Descriptors in awkward moments: ends that come with the bytes, messages inside of streams, numbers
+ * that were something else before. */
+#include "fds.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SOON (knit_now() + 20 * KNIT_MILLISECOND)
+
+#define JOIN(g, want)                                                                              \
+    do {                                                                                           \
+        CHECK_INT(knit_errgroup_wait(g), want);                                                    \
+        CHECK_INT(knit_errgroup_close(g), want);                                                   \
+    } while (0)
+
+static uint64_t parks(void)
+{
+    knit_runtime_counts c;
+    CHECK_INT(knit_runtime_stats(&c), 0);
+    return c.parks;
+}
+
+/* ---- streams that have more to give than one call returns ---- */
+
+static void send_with_descriptor(int s, const char *bytes, size_t n, int fd)
+{
+    union {
+        char buf[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {(void *)(uintptr_t)bytes, n};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = control.buf,
+                       .msg_controllen = sizeof control.buf};
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    CHECK_INT(sendmsg(s, &m, 0), n);
+}
+
+static void descriptors_in_a_stream_end_a_read_not_the_stream(void)
+{
+    fds f = fds_new(FDS_SOCKET_ADOPTED);
+    char buf[16];
+    CHECK_INT(knit_read_until(f.in, buf, 1, knit_now() + 1000), -ETIMEDOUT);
+    send_with_descriptor(f.out, "ab", 2, f.out);
+    CHECK_INT(write(f.out, "cd", 2), 2);
+    CHECK_INT(knit_sleep(2 * KNIT_MILLISECOND), 0); /* both are known */
+    CHECK_INT(knit_wait_fd(f.in, KNIT_READABLE, KNIT_FOREVER), KNIT_READABLE);
+    CHECK_INT(knit_sleep(2 * KNIT_MILLISECOND), 0);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    fds_close(&f);
+}
+
+static void an_urgent_byte_ends_a_read_not_the_stream(void)
+{
+    if (knit_simulated(NULL))
+        return; /* there is no TCP there */
+    fds f = fds_new(FDS_TCP_ADOPTED);
+    char buf[16];
+    CHECK_INT(knit_read_until(f.in, buf, 1, knit_now() + 1000), -ETIMEDOUT);
+    CHECK_INT(write(f.out, "ab", 2), 2);
+    CHECK_INT(send(f.out, "!", 1, MSG_OOB), 1);
+    CHECK_INT(write(f.out, "cd", 2), 2);
+    CHECK_INT(knit_sleep(5 * KNIT_MILLISECOND), 0);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    fds_close(&f);
+}
+
+static int wait_priority(void *arg)
+{
+    const fds *f = arg;
+    return knit_wait_fd(f->in, KNIT_PRIORITY, SOON) == KNIT_PRIORITY ? 0 : -ETIME;
+}
+
+static int wait_both(void *arg)
+{
+    const fds *f = arg;
+    int r = knit_wait_fd(f->in, KNIT_READABLE, SOON);
+    return r < 0 ? r : 0;
+}
+
+static void who_waits_for_urgent_bytes_is_not_forgotten(void)
+{
+    if (knit_simulated(NULL))
+        return;
+    for (int kind = 0; kind < FDS_KINDS; kind++) {
+        if (!fds_is_tcp(kind))
+            continue;
+        fds f = fds_new(kind);
+        knit_errgroup g;
+        CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+        CHECK_INT(knit_errgroup_go(&g, wait_priority, &f), 0);
+        CHECK_INT(knit_sleep(KNIT_MILLISECOND), 0);
+        CHECK_INT(knit_errgroup_go(&g, wait_both, &f), 0);
+        CHECK_INT(knit_sleep(KNIT_MILLISECOND), 0);
+        CHECK_INT(send(f.out, "x!", 2, MSG_OOB), 2);
+        JOIN(&g, 0);
+        fds_close(&f);
+    }
+}
+
+/* ---- ends ---- */
+
+static void fill(int fd)
+{
+    static char zeros[65536];
+    for (size_t n = sizeof zeros; n > 0; n /= 2)
+        while (knit_write_until(fd, zeros, n, 1) > 0) {
+        }
+}
+
+static void half_an_end_is_no_end_for_who_writes(void)
+{
+    for (int kind = 0; kind < FDS_KINDS; kind++) {
+        if (kind == FDS_PIPE || kind == FDS_PIPE_BLOCKING || kind == FDS_PIPE_NONBLOCKING)
+            continue;
+        fds f = fds_new(kind);
+        fill(f.out);
+        CHECK_INT(shutdown(f.in, SHUT_WR), 0);
+        uint64_t before = parks();
+        int r = knit_wait_fd(f.out, KNIT_WRITABLE, SOON);
+        CHECK(r == -ETIMEDOUT || (fds_is_tcp(kind) && r == KNIT_WRITABLE));
+        CHECK(parks() - before < 20); /* not again and again */
+        before = parks();
+        CHECK_INT(knit_wait_fd(f.out, KNIT_PRIORITY, SOON), -ETIMEDOUT);
+        CHECK(parks() - before < 20);
+        fds_close(&f);
+    }
+}
+
+static const knittest tests[] = {
+    BOTH(descriptors_in_a_stream_end_a_read_not_the_stream),
+    BOTH(an_urgent_byte_ends_a_read_not_the_stream),
+    BOTH(who_waits_for_urgent_bytes_is_not_forgotten),
+    BOTH(half_an_end_is_no_end_for_who_writes),
+};
+
+KNITTEST_MAIN(tests)
