@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <knit/blocking.h>
+#include <knit/ctx.h>
 #include <knit/io.h>
 #include <poll.h>
 #include <signal.h>
@@ -44,6 +45,27 @@ ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible)
     return r < 0 ? r : b.result;
 }
 
+/* The same until the deadline: that of a context of its own. */
+static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
+{
+    knit_ctx_scope scope;
+    knit_ctx *ctx;
+    ssize_t r;
+
+    if (deadline == KNIT__NEVER)
+        return knit__fd_block(fd, call, true);
+    r = knit_ctx_with_deadline(knit_ctx_current(), deadline, &ctx);
+    if (r < 0)
+        return r;
+    r = knit_ctx_enter(ctx, &scope);
+    if (r == 0) {
+        r = knit__fd_block(fd, call, true);
+        knit_ctx_leave(&scope);
+    }
+    knit_ctx_unref(ctx);
+    return r;
+}
+
 /* ---- calls that wait ---- */
 
 /* Nothing can be had without blocking: wait until something may, or block. */
@@ -60,7 +82,7 @@ static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
     if (r == -EPERM && call->block)
         return knit__fd_block(fd, call, false);
     if (r == 0)
-        return call->blocking ? knit__fd_block(fd, call, true) : -EAGAIN;
+        return call->blocking ? block_until(fd, call, deadline) : -EAGAIN;
     return r;
 }
 

@@ -54,14 +54,20 @@ static ssize_t by_vector(const struct transfer *t, int fd, int flags)
     return n;
 }
 
-static ssize_t by_mode(struct transfer *t, int fd)
+static ssize_t by_mode(struct transfer *t, struct knit__slot *s, int fd)
 {
     int mode = fcntl(fd, F_GETFL);
+    ssize_t n;
 
     if (mode < 0)
         return -errno;
     if (mode & O_NONBLOCK)
         return by_vector(t, fd, 0);
+    n = by_socket(t, fd); /* the number may have been something else when that was remembered */
+    if (n != -ENOTSOCK) {
+        knit__slot_hint(s, 0);
+        return n;
+    }
     t->call.blocking = true;
     return -EAGAIN;
 }
@@ -84,12 +90,21 @@ static ssize_t once(struct knit__fd_call *call, struct knit__slot *s, int fd)
             return n;
         knit__slot_hint(s, KNIT__SLOT_PLAIN);
     }
-    return by_mode(t, fd);
+    return by_mode(t, s, fd);
 }
 
 static ssize_t block(struct knit__fd_call *call, int fd)
 {
     return by_vector((struct transfer *)(void *)call, fd, 0);
+}
+
+/* Without a byte to put anywhere recv would wait for some, or drop a datagram. */
+static ssize_t read_nothing(int fd)
+{
+    struct iovec none = {0};
+    ssize_t r = knit__fd_context();
+
+    return r < 0 ? r : result(readv(fd, &none, 1));
 }
 
 static ssize_t transfer(int fd, bool out, const struct iovec *iov, int count, size_t n,
@@ -98,6 +113,8 @@ static ssize_t transfer(int fd, bool out, const struct iovec *iov, int count, si
     struct transfer t = {
         .call = {.once = once, .block = block, .most = n}, .iov = iov, .count = count, .out = out};
 
+    if (KNIT__UNLIKELY(n == 0) && !out)
+        return read_nothing(fd);
     return knit__fd_call(fd, out ? KNIT__OUT : KNIT__IN, &t.call, deadline);
 }
 

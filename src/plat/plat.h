@@ -88,8 +88,7 @@ enum {
     KNIT__POLL_IN = 1,
     KNIT__POLL_OUT = 2,
     KNIT__POLL_PRI = 4,
-    KNIT__POLL_ENDED =
-        8, /* beside those that it makes hold: hung up, by one side at least, or broken */
+    KNIT__POLL_ENDED = 8, /* hung up, by one side at least, or broken; with what that makes hold */
 };
 
 struct knit__os_event {

@@ -1,5 +1,6 @@
 /* Descriptors in awkward moments: ends that come with the bytes, messages inside of streams, numbers
  * that were something else before. */
+#define _XOPEN_SOURCE 700 /* posix_openpt */
 #include "fds.h"
 
 #include <errno.h>
@@ -19,6 +20,17 @@ static uint64_t parks(void)
     knit_runtime_counts c;
     CHECK_INT(knit_runtime_stats(&c), 0);
     return c.parks;
+}
+
+static void nothing_is_read_at_once(void)
+{
+    for (int kind = 0; kind < FDS_KINDS; kind++) {
+        fds f = fds_new(kind);
+        char c;
+        CHECK_INT(knit_read_until(f.in, &c, 0, SOON), 0);
+        CHECK_INT(knit_write_until(f.out, &c, 0, SOON), 0);
+        fds_close(&f);
+    }
 }
 
 /* ---- streams that have more to give than one call returns ---- */
@@ -135,11 +147,66 @@ static void half_an_end_is_no_end_for_who_writes(void)
     }
 }
 
+/* ---- descriptors in blocking mode that the kernel can only wait for ---- */
+
+static void a_full_fifo_does_not_outlast_a_deadline(void)
+{
+    static char much[1 << 20];
+    char dir[] = "/tmp/knit-io-XXXXXX", path[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    CHECK_INT(mkfifo(path, 0600), 0);
+    int both = open(path, O_RDWR), out = open(path, O_WRONLY);
+    CHECK(both >= 0 && out >= 0);
+    size_t done = 0;
+    CHECK_INT(knit_write_full_until(out, much, sizeof much, SOON, &done), -ETIMEDOUT);
+    CHECK(done > 0 && done < sizeof much);
+    CHECK_INT(close(both) + close(out) + unlink(path) + rmdir(dir), 0);
+}
+
+static void a_stopped_terminal_does_not_outlast_a_deadline(void)
+{
+    static char much[1 << 20];
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0)
+        kt_skip("no terminals here");
+    CHECK_INT(grantpt(master) + unlockpt(master), 0);
+    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    CHECK(slave >= 0);
+    size_t done = 0;
+    char c;
+    CHECK_INT(knit_read_until(slave, &c, 1, SOON), -ETIMEDOUT);
+    CHECK_INT(knit_write_full_until(slave, much, sizeof much, SOON, &done), -ETIMEDOUT);
+    CHECK(done < sizeof much);
+    CHECK_INT(close(master) + close(slave), 0);
+}
+
+static void a_number_that_was_something_else_is_looked_at_anew(void)
+{
+    static char much[8 << 20];
+    int fd = open("/proc/self/status", O_RDONLY), s[2];
+    char buf[10];
+    CHECK(knit_read(fd, buf, sizeof buf) > 0);
+    CHECK_INT(close(fd), 0);
+    fds f = fds_new(FDS_SOCKET_BLOCKING);
+    s[0] = f.in;
+    s[1] = f.out;
+    CHECK(s[0] == fd || s[1] == fd);
+    size_t done = 0;
+    CHECK_INT(knit_write_full_until(fd, much, sizeof much, SOON, &done), -ETIMEDOUT);
+    CHECK(done > 0 && done < sizeof much);
+    fds_close(&f);
+}
+
 static const knittest tests[] = {
+    BOTH(nothing_is_read_at_once),
     BOTH(descriptors_in_a_stream_end_a_read_not_the_stream),
     BOTH(an_urgent_byte_ends_a_read_not_the_stream),
     BOTH(who_waits_for_urgent_bytes_is_not_forgotten),
     BOTH(half_an_end_is_no_end_for_who_writes),
+    BOTH(a_full_fifo_does_not_outlast_a_deadline),
+    BOTH(a_stopped_terminal_does_not_outlast_a_deadline),
+    BOTH(a_number_that_was_something_else_is_looked_at_anew),
 };
 
 KNITTEST_MAIN(tests)
