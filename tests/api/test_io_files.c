@@ -65,9 +65,9 @@ static void reads_and_writes_at_an_offset(void)
     CHECK_INT(knit_fsync(fd), 0);
     CHECK_INT(knit_pread(fd, &c, 1, -1), -EINVAL);
     CHECK_INT(knit_close(fd), 0);
-    CHECK_INT(knit_pread(fd, &c, 1, 0), -EBADF);
-    CHECK_INT(knit_pwrite(fd, &c, 1, 0), -EBADF);
-    CHECK_INT(knit_fsync(fd), -EBADF);
+    CHECK_INT(knit_pread(fds_none(), &c, 1, 0), -EBADF);
+    CHECK_INT(knit_pwrite(fds_none(), &c, 1, 0), -EBADF);
+    CHECK_INT(knit_fsync(fds_none()), -EBADF);
 }
 
 static void files_are_opened(void)
