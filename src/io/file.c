@@ -18,6 +18,7 @@ int knit_close(int fd)
         return -EBADF;
     knit__slot_retire(fd);
     r = close(fd) == 0 ? 0 : -errno;
+    knit__slot_closed(fd);
     return r == -EINTR || r == -EINPROGRESS ? 0 : r; /* it is closed all the same */
 }
 

@@ -139,6 +139,19 @@ void knit__slot_retire(int fd)
     knit__waitq_ready(&ready);
 }
 
+void knit__slot_closed(int fd)
+{
+    struct knit__slot *s = slot_at(fd);
+    struct knit__batch ready = {0};
+
+    if (!s)
+        return;
+    knit__lock(&s->lock);
+    knit__waitq_wake_all(&s->waiters, WOKE_READY, &ready);
+    knit__unlock(&s->lock);
+    knit__waitq_ready(&ready);
+}
+
 /* ---- the set ---- */
 
 static int open_slow(void)
@@ -163,9 +176,11 @@ static int open_set(const struct knit__task *t)
 {
     int r = t->is_thread ? knit__idle_ensure_started() : 0;
 
-    if (r < 0 || KNIT__LIKELY(atomic_load_explicit(&net.open, memory_order_acquire)))
-        return r;
-    return open_slow();
+    if (r == 0 && KNIT__UNLIKELY(!atomic_load_explicit(&net.open, memory_order_acquire)))
+        r = open_slow();
+    if (r == 0 && t->is_thread)
+        knit__poller_needed();
+    return r;
 }
 
 void knit__netpoll_stop(void)
@@ -269,8 +284,6 @@ static int wait_at(struct knit__slot *s, int fd, uint32_t what, const uint32_t *
         knit__unlock(&s->lock);
         return r < 0 ? r : -ETIMEDOUT;
     }
-    if (t->is_thread)
-        knit__poller_needed();
     return park_in(s, t, what, deadline);
 }
 

@@ -105,6 +105,9 @@ int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t d
 
 /* Those who wait fail with -EBADF; the number is forgotten. Before close(2). */
 void knit__slot_retire(int fd);
+/* After it: who began to wait in between tries again, and finds that it is closed. So does who waits
+ * for the next descriptor of that number, which does no harm. */
+void knit__slot_closed(int fd);
 
 /* The runtime starts, stops; the child of a fork. */
 void knit__netpoll_stop(void);

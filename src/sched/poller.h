@@ -49,7 +49,8 @@ static inline bool knit__poller_on(void)
 bool knit__poller_try(void);
 void knit__poller_release(void);
 
-/* Something is watched, and the caller is no task, whose worker would poll: see that somebody does. */
+/* Something will be watched, and the caller is no task, whose worker would poll: see that somebody
+ * does. May start a thread. */
 void knit__poller_needed(void);
 
 /* Look, without waiting, if the last look is so many ticks ago and nobody else does. True: tasks were

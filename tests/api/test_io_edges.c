@@ -198,6 +198,39 @@ static void a_number_that_was_something_else_is_looked_at_anew(void)
     fds_close(&f);
 }
 
+/* ---- closing ---- */
+
+static int read_closed(void *arg)
+{
+    char c;
+    const fds *f = arg;
+    return knit_read(f->in, &c, 1) == -EBADF ? 0 : -EIO;
+}
+
+static int close_it(void *arg)
+{
+    const fds *f = arg;
+    CHECK_INT(knit_close(f->in), 0);
+    return 0;
+}
+
+static void who_begins_to_wait_while_it_is_closed_is_told(void)
+{
+    fds first = fds_new(FDS_PIPE); /* what the first wait opens is there */
+    CHECK_INT(knit_read_until(first.in, &(char){0}, 1, knit_now() + 1000), -ETIMEDOUT);
+    for (int round = 0; round < kt_count(2000); round++) {
+        fds f = fds_new(round % FDS_KINDS);
+        knit_errgroup g;
+        CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+        CHECK_INT(knit_errgroup_go(&g, read_closed, &f), 0);
+        CHECK_INT(knit_errgroup_go(&g, close_it, &f), 0);
+        CHECK_INT(knit_errgroup_go(&g, read_closed, &f), 0);
+        JOIN(&g, 0);
+        CHECK_INT(knit_close(f.out), 0);
+    }
+    fds_close(&first);
+}
+
 static const knittest tests[] = {
     BOTH(nothing_is_read_at_once),
     BOTH(descriptors_in_a_stream_end_a_read_not_the_stream),
@@ -207,6 +240,7 @@ static const knittest tests[] = {
     BOTH(a_full_fifo_does_not_outlast_a_deadline),
     BOTH(a_stopped_terminal_does_not_outlast_a_deadline),
     BOTH(a_number_that_was_something_else_is_looked_at_anew),
+    BOTH(who_begins_to_wait_while_it_is_closed_is_told),
 };
 
 KNITTEST_MAIN(tests)
