@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SOON (knit_now() + 20 * KNIT_MILLISECOND)
+#define SOON (knit_now() + 20 * KNIT_MILLISECOND) /* what is waited for does not come */
+#define LATER (knit_now() + 20 * KNIT_SECOND)     /* it does */
 
 #define JOIN(g, want)                                                                              \
     do {                                                                                           \
@@ -27,8 +28,8 @@ static void nothing_is_read_at_once(void)
     for (int kind = 0; kind < FDS_KINDS; kind++) {
         fds f = fds_new(kind);
         char c;
-        CHECK_INT(knit_read_until(f.in, &c, 0, SOON), 0);
-        CHECK_INT(knit_write_until(f.out, &c, 0, SOON), 0);
+        CHECK_INT(knit_read_until(f.in, &c, 0, LATER), 0);
+        CHECK_INT(knit_write_until(f.out, &c, 0, LATER), 0);
         fds_close(&f);
     }
 }
@@ -64,8 +65,8 @@ static void descriptors_in_a_stream_end_a_read_not_the_stream(void)
     CHECK_INT(knit_sleep(2 * KNIT_MILLISECOND), 0); /* both are known */
     CHECK_INT(knit_wait_fd(f.in, KNIT_READABLE, KNIT_FOREVER), KNIT_READABLE);
     CHECK_INT(knit_sleep(2 * KNIT_MILLISECOND), 0);
-    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
-    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, LATER), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, LATER), 2);
     fds_close(&f);
 }
 
@@ -80,21 +81,21 @@ static void an_urgent_byte_ends_a_read_not_the_stream(void)
     CHECK_INT(send(f.out, "!", 1, MSG_OOB), 1);
     CHECK_INT(write(f.out, "cd", 2), 2);
     CHECK_INT(knit_sleep(5 * KNIT_MILLISECOND), 0);
-    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
-    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, SOON), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, LATER), 2);
+    CHECK_INT(knit_read_until(f.in, buf, sizeof buf, LATER), 2);
     fds_close(&f);
 }
 
 static int wait_priority(void *arg)
 {
     const fds *f = arg;
-    return knit_wait_fd(f->in, KNIT_PRIORITY, SOON) == KNIT_PRIORITY ? 0 : -ETIME;
+    return knit_wait_fd(f->in, KNIT_PRIORITY, LATER) == KNIT_PRIORITY ? 0 : -ETIME;
 }
 
 static int wait_both(void *arg)
 {
     const fds *f = arg;
-    int r = knit_wait_fd(f->in, KNIT_READABLE, SOON);
+    int r = knit_wait_fd(f->in, KNIT_READABLE, LATER);
     return r < 0 ? r : 0;
 }
 
