@@ -329,11 +329,12 @@ static bool retire(struct knit__worker *w)
     return w->retiring;
 }
 
-/* There is something to poll, and w is free to run what that finds. */
+/* There is something to poll, and w is free to run what that finds. seq_cst: w may have polled just
+ * now; who counted itself as asleep and then found the poller held is seen here. */
 static bool may_poll(const struct knit__worker *w)
 {
     return atomic_load_explicit(&knit__poller.on, memory_order_seq_cst) &&
-           (!is_spare(w) || atomic_load_explicit(&knit__vacant, memory_order_relaxed) > 0);
+           (!is_spare(w) || atomic_load_explicit(&knit__vacant, memory_order_seq_cst) > 0);
 }
 
 /* As the poller, until something has happened, which is in *found, or there is a token. True: w is to
@@ -344,7 +345,9 @@ static bool doze_in_poll(struct knit__worker *w, int64_t until, struct knit__bat
     atomic_store_explicit(&w->polling, true, memory_order_seq_cst);
     if (atomic_load_explicit(&w->token, memory_order_seq_cst) == 0)
         knit__driver.poll(until, found);
-    atomic_store_explicit(&w->polling, false, memory_order_relaxed);
+    /* seq_cst: whoever gives a token from here on, and still finds us polling, gave it before we look
+     * at it once more */
+    atomic_store_explicit(&w->polling, false, memory_order_seq_cst);
     knit__poller_release();
     if (!found->first && !found->apart)
         return false;
@@ -356,6 +359,19 @@ static bool doze_in_poll(struct knit__worker *w, int64_t until, struct knit__bat
     return true;
 }
 
+/* A spare worker that ends must not leave the descriptors to nobody: true if another one, which
+ * sleeps, will see to them. */
+static bool poll_is_covered(void)
+{
+    if (!knit__poller_unattended())
+        return true;
+    for (uint32_t i = 0; i < knit__sched.count; i++) {
+        if (knit__idle_wake_worker(knit__sched.workers[i]))
+            return true;
+    }
+    return false;
+}
+
 /* Until there is a token, or timers are to be fired, or *found is to be made ready. False: the thread
  * is to end. */
 static bool doze(struct knit__worker *w, struct knit__batch *found)
@@ -363,22 +379,21 @@ static bool doze(struct knit__worker *w, struct knit__batch *found)
     int64_t ends = is_spare(w) && w->pins == 0 ? knit__clock_now() + LINGER_NS : KNIT__NEVER;
 
     for (;;) {
-        int64_t next = knit__timers_plan(w);
+        int64_t next = knit__timers_plan(w), until = next == KNIT__NEVER ? ends : next;
 
-        if (atomic_load_explicit(&w->token, memory_order_acquire) != 0 ||
+        /* seq_cst: pairs with give_token, after `polling` */
+        if (atomic_load_explicit(&w->token, memory_order_seq_cst) != 0 ||
             (next != KNIT__NEVER && next <= knit__clock_now()))
             return true;
-        if (may_poll(w) && knit__poller_try()) {
-            if (doze_in_poll(w, next, found))
-                return true;
+        if (!may_poll(w) || !knit__poller_try())
+            knit__futex_wait(&w->token, 0, until);
+        else if (doze_in_poll(w, until, found))
+            return true;
+        if (next != KNIT__NEVER || ends == KNIT__NEVER || ends > knit__clock_now())
             continue;
-        }
-        if (next == KNIT__NEVER && ends != KNIT__NEVER && ends <= knit__clock_now()) {
-            if (retire(w))
-                return false;
-            ends = KNIT__NEVER; /* somebody is about to wake us */
-        }
-        knit__futex_wait(&w->token, 0, next == KNIT__NEVER ? ends : next);
+        if (poll_is_covered() && retire(w))
+            return false;
+        ends = knit__clock_now() + LINGER_NS; /* it is needed, or somebody is about to wake us */
     }
 }
 

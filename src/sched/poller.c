@@ -16,15 +16,19 @@ bool knit__poller_try(void)
 {
     uint32_t no = 0;
 
-    return atomic_load_explicit(&knit__poller.held, memory_order_relaxed) == 0 &&
+    KNIT__POINT();
+    /* seq_cst: a worker has counted itself as asleep before; see poller.h, "the rule" */
+    return atomic_load_explicit(&knit__poller.held, memory_order_seq_cst) == 0 &&
            atomic_compare_exchange_strong_explicit(&knit__poller.held, &no, 1, memory_order_seq_cst,
-                                                   memory_order_relaxed);
+                                                   memory_order_seq_cst);
 }
 
 void knit__poller_release(void)
 {
     atomic_store_explicit(&knit__poller.last, knit__ticks(), memory_order_relaxed);
+    KNIT__POINT();
     atomic_store_explicit(&knit__poller.held, 0, memory_order_seq_cst);
+    KNIT__POINT();
 }
 
 bool knit__poller_forsaken(void)

@@ -12,10 +12,15 @@
  *   - the monitor looks when nobody did for some ms: all compute.
  *
  * The rule: while descriptors are watched (`on`), either somebody sleeps in the poll, or a worker
- * runs that will look, or all configured workers are away. It is kept where a worker stops running
- * without sleeping (it is counted as away: idle.c asks for another one), where the sleeper in the
- * poll ends its thread, and where the first descriptor is watched while all sleep on their tokens
- * (knit__poller_needed).
+ * runs that will look, or all configured workers are away and no spare one may be started. It is
+ * kept where a worker stops running without sleeping (it is counted as away: handoff.c asks for
+ * another one), where a spare worker that sleeps in the poll ends its thread (idle.c), and where a
+ * plain thread waits, which has no worker that would look (knit__poller_needed).
+ *
+ * Who goes to sleep and finds the poller held sleeps on its token: the holder runs, and will look once
+ * more. The monitor does not: it looks after it has polled whether anybody is left. seq_cst: the
+ * sleeper counts itself as asleep, then looks whether the poller is held; the holder lets go of it,
+ * then looks who is asleep.
  *
  * The poll hands back tasks that are claimed and parked; they are made ready outside of it. */
 #ifndef KNIT_SCHED_POLLER_H

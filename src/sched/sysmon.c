@@ -156,9 +156,9 @@ static struct look look(void)
         else if (knit__sched.limit > 1 && (!knit__simulated || knit__os_meter_waits(&w->meter)))
             inspect(&l, w, backlog || knit__inject_pending() || knit__guests_pending());
     }
-    if (l.queued || knit__poller_unattended())
-        knit__idle_notify();
     (void)knit__poll(UNPOLLED_US * knit__sched.ticks_per_us);
+    if (l.queued || knit__poller_unattended()) /* after the poll: poller.h */
+        knit__idle_notify();
     return l;
 }
 

@@ -168,6 +168,8 @@ static void a_full_fifo_does_not_outlast_a_deadline(void)
 static void a_stopped_terminal_does_not_outlast_a_deadline(void)
 {
     static char much[1 << 20];
+    if (knit_simulated(NULL))
+        return; /* threads of the kernel move a terminal's bytes */
     int master = posix_openpt(O_RDWR | O_NOCTTY);
     if (master < 0)
         kt_skip("no terminals here");
@@ -232,6 +234,88 @@ static void who_begins_to_wait_while_it_is_closed_is_told(void)
     fds_close(&first);
 }
 
+/* ---- whoever polls ---- */
+
+static int read_all(void *arg)
+{
+    const fds *f = arg;
+    char c;
+    ssize_t n;
+    while ((n = knit_read(f->in, &c, 1)) == 1) {
+    }
+    return (int)n;
+}
+
+static int touch(void *arg)
+{
+    const fds *f = arg;
+    CHECK_INT(write(f->out, "x", 1), 1);
+    return 0;
+}
+
+/* The writer is no task; what it writes to the other pipe nobody waits for. */
+static void rests_of_any_length_end(void)
+{
+    fds f = fds_new(FDS_PIPE), other = fds_new(FDS_PIPE);
+    knit_errgroup g;
+    char c;
+    CHECK_INT(knit_read_until(other.in, &c, 1, knit_now() + 1000), -ETIMEDOUT);
+    CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+    CHECK_INT(knit_errgroup_go(&g, read_all, &f), 0);
+    srand(1);
+    for (int i = 0; i < 20; i++) {
+        for (int k = rand() % 4; k > 0; k--) {
+            CHECK_INT(knit_sleep(rand() % (20 * KNIT_MILLISECOND)), 0);
+            if (rand() % 2)
+                CHECK_INT(write(other.out, "x", 1), 1);
+            else
+                CHECK_INT(knit_errgroup_go(&g, touch, &other), 0);
+        }
+        CHECK_INT(write(f.out, "x", 1), 1);
+    }
+    CHECK_INT(knit_close(f.out), 0);
+    JOIN(&g, 0);
+    CHECK_INT(knit_close(f.in), 0);
+    fds_close(&other);
+}
+
+static int sleep_outside(void *arg)
+{
+    struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    (void)arg;
+    nanosleep(&pause, NULL);
+    return 0;
+}
+
+static int block_for_a_while(void *arg)
+{
+    return knit_blocking(sleep_outside, arg);
+}
+
+/* It polls since the only worker was in a blocking call. */
+static void a_spare_thread_that_polls_ends_too(void)
+{
+    fds f;
+    knit_errgroup g;
+    knit_runtime_counts c;
+    if (knit_simulated(NULL))
+        kt_skip("it sleeps outside");
+    CHECK_INT(setenv("KNIT_WORKERS", "1", 1), 0);
+    f = fds_new(FDS_PIPE);
+    CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+    CHECK_INT(knit_errgroup_go(&g, read_all, &f), 0);
+    CHECK_INT(knit_sleep(5 * KNIT_MILLISECOND), 0);
+    CHECK_INT(knit_errgroup_go(&g, block_for_a_while, NULL), 0);
+    do {
+        CHECK_INT(knit_sleep(50 * KNIT_MILLISECOND), 0);
+        CHECK_INT(knit_runtime_stats(&c), 0);
+    } while (c.spares_started == 0 || c.spares != 0);
+    CHECK_INT(write(f.out, "x", 1), 1); /* somebody else does now */
+    CHECK_INT(knit_close(f.out), 0);
+    JOIN(&g, 0);
+    CHECK_INT(knit_close(f.in), 0);
+}
+
 static const knittest tests[] = {
     BOTH(nothing_is_read_at_once),
     BOTH(descriptors_in_a_stream_end_a_read_not_the_stream),
@@ -242,6 +326,8 @@ static const knittest tests[] = {
     BOTH(a_stopped_terminal_does_not_outlast_a_deadline),
     BOTH(a_number_that_was_something_else_is_looked_at_anew),
     BOTH(who_begins_to_wait_while_it_is_closed_is_told),
+    BOTH(rests_of_any_length_end),
+    COLD(a_spare_thread_that_polls_ends_too),
 };
 
 KNITTEST_MAIN(tests)
