@@ -84,9 +84,12 @@ void knit__slot_hint(struct knit__slot *s, uint32_t kind)
     knit__unlock(&s->lock);
 }
 
-/* What was known of the number is no longer true. */
-static void forget_locked(struct knit__slot *s, uint32_t flags, struct knit__batch *ready)
+/* What was known of the number is no longer true. It is taken out of the set by name: what a
+ * descriptor refers to may live on, and would go on to tell of events. */
+static void forget_locked(struct knit__slot *s, int fd, uint32_t flags, struct knit__batch *ready)
 {
+    if (knit__slot_flags(s) & KNIT__SLOT_WATCHED)
+        knit__os_poll_unwatch(&net.poll, fd);
     s->sequence++;
     for (int d = KNIT__IN; d <= KNIT__OUT; d++)
         atomic_store_explicit(&s->edges[d], knit__slot_edges(s, d) + 1, memory_order_release);
@@ -116,7 +119,7 @@ int knit__slot_adopt(int fd, uint32_t flags)
     if ((flags & KNIT__SLOT_STREAM) && !is_tcp(fd))
         flags &= ~(uint32_t)KNIT__SLOT_STREAM;
     knit__lock(&s->lock);
-    forget_locked(s, KNIT__SLOT_OURS | flags, &ready);
+    forget_locked(s, fd, KNIT__SLOT_OURS | flags, &ready);
     knit__unlock(&s->lock);
     knit__waitq_ready(&ready);
     return 0;
@@ -126,15 +129,11 @@ void knit__slot_retire(int fd)
 {
     struct knit__slot *s = slot_at(fd);
     struct knit__batch ready = {0};
-    bool watched;
 
     if (!s)
         return;
     knit__lock(&s->lock);
-    watched = knit__slot_flags(s) & KNIT__SLOT_WATCHED;
-    forget_locked(s, 0, &ready);
-    if (watched)
-        knit__os_poll_unwatch(&net.poll, fd);
+    forget_locked(s, fd, 0, &ready);
     knit__unlock(&s->lock);
     knit__waitq_ready(&ready);
 }
@@ -183,13 +182,30 @@ static int open_set(const struct knit__task *t)
     return r;
 }
 
-void knit__netpoll_stop(void)
+static void close_set(void)
 {
     if (atomic_load_explicit(&net.open, memory_order_relaxed))
         knit__os_poll_close(&net.poll);
     atomic_store_explicit(&net.open, false, memory_order_relaxed);
-    for (int i = 0; i < PAGES; i++)
-        free(atomic_exchange_explicit(&pages[i], NULL, memory_order_relaxed));
+}
+
+/* Nobody waits any more, but a thread that never did may still open and close: the slots stay. */
+void knit__netpoll_stop(void)
+{
+    close_set();
+    for (int i = 0; i < PAGE * PAGES; i++) {
+        struct knit__slot *s = slot_at(i);
+
+        if (!s) {
+            i += PAGE - 1;
+            continue;
+        }
+        knit__lock(&s->lock);
+        s->sequence++;
+        set_flags_locked(s, 0);
+        s->waiters = (struct knit__waitq){0}; /* tasks that waited in vain */
+        knit__unlock(&s->lock);
+    }
 }
 
 /* The set is shared with the parent: only our descriptors of it go. Who held a lock is not here. */
@@ -197,9 +213,7 @@ void knit__netpoll_abandon(void)
 {
     struct knit__slot *page;
 
-    if (atomic_load_explicit(&net.open, memory_order_relaxed))
-        knit__os_poll_close(&net.poll);
-    atomic_store_explicit(&net.open, false, memory_order_relaxed);
+    close_set();
     atomic_store_explicit(&net.lock.word, 0, memory_order_relaxed);
     for (int i = 0; i < PAGES; i++) {
         page = atomic_load_explicit(&pages[i], memory_order_relaxed);
@@ -325,8 +339,11 @@ static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct k
             knit__waitq_claim(&s->waiters, w, WOKE_READY, ready);
     }
     rest = wanted_locked(s);
-    if (rest != 0 && !(flags & KNIT__SLOT_OURS)) /* it was for one event */
-        (void)knit__os_poll_watch(&net.poll, fd, name_of(s, fd), rest, true, true);
+    if (rest == 0 || (flags & KNIT__SLOT_OURS))
+        return;
+    /* it was for one event; who waits for another one learns what is wrong by trying again */
+    if (knit__os_poll_watch(&net.poll, fd, name_of(s, fd), rest, true, true) < 0)
+        knit__waitq_wake_all(&s->waiters, WOKE_READY, ready);
 }
 
 void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready)

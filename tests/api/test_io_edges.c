@@ -4,8 +4,10 @@
 #include "fds.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 
 #define SOON (knit_now() + 20 * KNIT_MILLISECOND) /* what is waited for does not come */
 #define LATER (knit_now() + 20 * KNIT_SECOND)     /* it does */
@@ -234,6 +236,11 @@ static void who_begins_to_wait_while_it_is_closed_is_told(void)
     fds_close(&first);
 }
 
+struct pair {
+    int to;
+    struct sockaddr_in from;
+};
+
 /* ---- whoever polls ---- */
 
 static int read_all(void *arg)
@@ -316,6 +323,36 @@ static void a_spare_thread_that_polls_ends_too(void)
     CHECK_INT(knit_close(f.in), 0);
 }
 
+static int nap(void *arg)
+{
+    (void)arg;
+    return knit_sleep(KNIT_MILLISECOND);
+}
+
+/* A program that closes all descriptors there are is told, rather than stopped in its tracks. */
+static void who_closes_knits_own_descriptors_is_told(void)
+{
+    int status = 0;
+    if (knit_simulated(NULL) || KT_TSAN)
+        kt_skip("it forks");
+    pid_t child = fork();
+    if (child == 0) {
+        fds f = fds_new(FDS_PIPE);
+        knit_errgroup g;
+        close(2);
+        CHECK_INT(knit_read_until(f.in, &(char){0}, 1, SOON), -ETIMEDOUT);
+        for (int fd = 3; fd < 100; fd++)
+            close(fd);
+        CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+        for (alarm(20);;) { /* whoever wakes a worker, or goes to sleep */
+            CHECK_INT(knit_errgroup_go(&g, nap, NULL), 0);
+            CHECK_INT(knit_errgroup_wait(&g), 0);
+        }
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static const knittest tests[] = {
     BOTH(nothing_is_read_at_once),
     BOTH(descriptors_in_a_stream_end_a_read_not_the_stream),
@@ -328,6 +365,7 @@ static const knittest tests[] = {
     BOTH(who_begins_to_wait_while_it_is_closed_is_told),
     BOTH(rests_of_any_length_end),
     COLD(a_spare_thread_that_polls_ends_too),
+    ALONE(who_closes_knits_own_descriptors_is_told),
 };
 
 KNITTEST_MAIN(tests)

@@ -3,7 +3,7 @@
  * The bell is watched by edges, so that it need not be read: each ring is an edge. Deadlines in ns
  * need epoll_pwait2 (Linux 5.11); where it is not there they are rounded up to ms. */
 #define _GNU_SOURCE
-#include "../../base/attr.h"
+#include "../../base/assert.h"
 #include "../simulated.h"
 #include "host.h"
 
@@ -132,6 +132,12 @@ static int wait_ns(int set, struct epoll_event *events, int n, int64_t ns)
     return epoll_wait(set, events, n, (int)ns);
 }
 
+/* Programs that close every descriptor there is would wait for ever, or without a pause. */
+static KNIT__COLD KNIT__NORETURN void closed(void)
+{
+    knit__bug("descriptors of Knit's were closed by the program");
+}
+
 static uint32_t collect(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
                         int64_t ns)
 {
@@ -140,6 +146,8 @@ static uint32_t collect(struct knit__os_poll *p, struct knit__os_event *events, 
     int saved = errno, r;
 
     r = wait_ns(p->set, got, n < AT_ONCE ? (int)n : AT_ONCE, ns);
+    if (r < 0 && errno != EINTR)
+        closed();
     errno = saved;
     for (int i = 0; i < r; i++) {
         if (got[i].data.u64 != BELL)
@@ -185,7 +193,8 @@ void knit__os_poll_wake(struct knit__os_poll *p)
         atomic_fetch_add_explicit(&p->rung, 1, memory_order_release);
         knit__sim_futex_wake(&p->rung, 1);
     } else {
-        (void)eventfd_write(p->bell, 1); /* full: it rings already */
+        if (eventfd_write(p->bell, 1) != 0 && errno != EAGAIN) /* full: it rings already */
+            closed();
     }
     errno = saved;
 }
