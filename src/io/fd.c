@@ -70,7 +70,8 @@ static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
 
 /* Nothing can be had without blocking: wait until something may, or block. */
 static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
-                             struct knit__fd_call *call, uint32_t seen, int64_t deadline)
+                             struct knit__fd_call *call, uint32_t seen, uint32_t vain,
+                             int64_t deadline)
 {
     ssize_t r;
 
@@ -78,7 +79,7 @@ static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
         r = knit__slot_wait_level(s, fd, direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT,
                                   deadline);
     else
-        r = knit__slot_wait(s, fd, direction, seen, deadline);
+        r = knit__slot_wait(s, fd, direction, seen, vain, deadline);
     if (r == -EPERM && call->block)
         return knit__fd_block(fd, call, false);
     if (r == 0)
@@ -89,7 +90,7 @@ static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
 ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t deadline)
 {
     struct knit__slot *s;
-    uint32_t seen;
+    uint32_t seen, vain = 0;
     ssize_t r = knit__fd_context();
 
     if (r == 0)
@@ -110,7 +111,7 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
                 (KNIT__SLOT_OURS | KNIT__SLOT_STREAM))
             knit__slot_mark_dry(s, direction, seen);
         if (r == -EAGAIN)
-            r = wait_or_block(s, fd, direction, call, seen, deadline);
+            r = wait_or_block(s, fd, direction, call, seen, vain++, deadline);
     } while (r == -EAGAIN);
     return r;
 }

@@ -13,6 +13,7 @@ enum {
     PAGE = 1024,  /* slots */
     PAGES = 1024, /* 2^20 descriptors: the kernel's own bound (fs.nr_open) unless it was raised */
     AT_ONCE = 128,
+    OFTEN = 4, /* woken in vain */
 };
 
 enum { WOKE_READY = KNIT__WOKE_SOURCE, WOKE_CLOSED };
@@ -262,15 +263,20 @@ static uint32_t wanted_locked(const struct knit__slot *s)
 /* Watch fd for the next wait. level: it may be ready already, since whenever. */
 static int watch_locked(struct knit__slot *s, int fd, uint32_t what, bool level)
 {
-    uint32_t flags = knit__slot_flags(s);
-    bool watched = flags & KNIT__SLOT_WATCHED, ours = flags & KNIT__SLOT_OURS;
+    uint32_t flags = knit__slot_flags(s), now = flags | KNIT__SLOT_WATCHED;
+    bool once = level && !(flags & KNIT__SLOT_OURS);
     int r = 0;
 
-    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT | KNIT__POLL_PRI : wanted_locked(s);
-    if (level || !watched)
-        r = knit__os_poll_watch(&net.poll, fd, name_of(s, fd), what, !ours, watched);
-    if (r == 0 && !watched)
-        set_flags_locked(s, flags | KNIT__SLOT_WATCHED);
+    if (once)
+        now &= ~(uint32_t)KNIT__SLOT_EDGES;
+    else if (!(flags & KNIT__SLOT_OURS))
+        now |= KNIT__SLOT_EDGES;
+    what = once ? what | wanted_locked(s) : KNIT__POLL_IN | KNIT__POLL_OUT | KNIT__POLL_PRI;
+    if (level || now != flags)
+        r = knit__os_poll_watch(&net.poll, fd, name_of(s, fd), what, once,
+                                flags & KNIT__SLOT_WATCHED);
+    if (r == 0)
+        set_flags_locked(s, now);
     return r;
 }
 
@@ -301,12 +307,13 @@ static int wait_at(struct knit__slot *s, int fd, uint32_t what, const uint32_t *
     return park_in(s, t, what, deadline);
 }
 
-int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, int64_t deadline)
+int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, uint32_t vain,
+                    int64_t deadline)
 {
-    bool ours = knit__slot_flags(s) & KNIT__SLOT_OURS;
+    bool level = vain < OFTEN && !(knit__slot_flags(s) & KNIT__SLOT_OURS);
 
     return wait_at(s, fd, direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT,
-                   ours ? &seen : NULL, deadline);
+                   level ? NULL : &seen, deadline);
 }
 
 int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t deadline)
@@ -322,9 +329,24 @@ static void count_edge_locked(struct knit__slot *s, int direction)
                           memory_order_release);
 }
 
+/* After an event at a foreign descriptor, that found somebody or did not. A level was for one event;
+ * edges go on until one finds nobody. */
+static void rearm_locked(struct knit__slot *s, int fd, bool found, struct knit__batch *ready)
+{
+    uint32_t flags = knit__slot_flags(s), rest = wanted_locked(s);
+
+    if (flags & KNIT__SLOT_EDGES ? found || rest != 0 : rest == 0)
+        return;
+    set_flags_locked(s, flags & ~(uint32_t)KNIT__SLOT_EDGES);
+    /* who waits for something else learns what is wrong by trying again */
+    if (knit__os_poll_watch(&net.poll, fd, name_of(s, fd), rest, true, true) < 0)
+        knit__waitq_wake_all(&s->waiters, WOKE_READY, ready);
+}
+
 static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct knit__batch *ready)
 {
-    uint32_t flags = knit__slot_flags(s), rest;
+    uint32_t flags = knit__slot_flags(s);
+    bool found = false;
 
     /* before the edges: a call that has seen them must not trust its short count */
     if (what & (KNIT__POLL_ENDED | KNIT__POLL_PRI))
@@ -336,14 +358,10 @@ static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct k
     for (struct knit__waiter *w = s->waiters.first, *next; w; w = next) {
         next = w->next;
         if ((uint32_t)w->amount & what)
-            knit__waitq_claim(&s->waiters, w, WOKE_READY, ready);
+            found |= knit__waitq_claim(&s->waiters, w, WOKE_READY, ready);
     }
-    rest = wanted_locked(s);
-    if (rest == 0 || (flags & KNIT__SLOT_OURS))
-        return;
-    /* it was for one event; who waits for another one learns what is wrong by trying again */
-    if (knit__os_poll_watch(&net.poll, fd, name_of(s, fd), rest, true, true) < 0)
-        knit__waitq_wake_all(&s->waiters, WOKE_READY, ready);
+    if (!(flags & KNIT__SLOT_OURS))
+        rearm_locked(s, fd, found, ready);
 }
 
 void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready)

@@ -27,7 +27,9 @@
  * A foreign descriptor may be closed by anybody, at any time, and its number used again, without a
  * word to us. So nothing is remembered of it but hints: it is asked for anew at each wait (one
  * system call), until the first event. That also makes the wait one for a level, which is what
- * libraries with calls of their own need (knit_wait_fd).
+ * libraries with calls of their own need (knit_wait_fd). A level may hold although the call finds
+ * nothing (a socket's queue of errors is not empty): a call that was woken in vain some times waits
+ * for edges, too, and an edge that finds nobody waiting ends that.
  *
  * All who wait in a direction are woken, and try again: the one that comes first gets it.
  *
@@ -61,6 +63,8 @@ enum {
     KNIT__SLOT_SOCKET = 16,
     KNIT__SLOT_VECTOR = 32, /* preadv2 with RWF_NOWAIT works */
     KNIT__SLOT_PLAIN = 64,  /* it does not */
+    /* foreign, and watched by edges for now */
+    KNIT__SLOT_EDGES = 128,
     KNIT__SLOT_KINDS = KNIT__SLOT_SOCKET | KNIT__SLOT_VECTOR | KNIT__SLOT_PLAIN,
 };
 
@@ -96,9 +100,10 @@ void knit__slot_hint(struct knit__slot *s, uint32_t kind);
 int knit__slot_adopt(int fd, uint32_t flags);
 
 /* Park until fd may be ready in this direction, after a call found that it was not since edges were
- * `seen`: 0 (try again), -EPERM (a file: always ready), -EBADF, -ECANCELED, -ETIMEDOUT, -ENOMEM,
+ * `seen`; vain: so often it was woken and found nothing. 0 (try again), -EPERM (a file: always ready), -EBADF, -ECANCELED, -ETIMEDOUT, -ENOMEM,
  * -ENOSPC, and what starting a thread returns. */
-int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, int64_t deadline);
+int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, uint32_t vain,
+                    int64_t deadline);
 
 /* The same for any of KNIT__POLL_..., as a level. */
 int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t deadline);

@@ -241,6 +241,42 @@ struct pair {
     struct sockaddr_in from;
 };
 
+static int answer(void *arg)
+{
+    const struct pair *p = arg;
+    CHECK_INT(knit_sleep(5 * KNIT_MILLISECOND), 0);
+    CHECK_INT(sendto(p->to, "y", 1, 0, (const struct sockaddr *)&p->from, sizeof p->from), 1);
+    return 0;
+}
+
+/* What lies in its queue of errors says "ready" for ever. */
+static void a_queue_of_errors_keeps_nobody_busy(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof a;
+    int s = socket(AF_INET, SOCK_DGRAM, 0), gone = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
+    struct pair pair = {socket(AF_INET, SOCK_DGRAM, 0), {0}};
+    knit_errgroup g;
+    char c;
+    CHECK_INT(bind(gone, (struct sockaddr *)&a, sizeof a), 0);
+    CHECK_INT(getsockname(gone, (struct sockaddr *)&a, &size), 0);
+    CHECK_INT(close(gone), 0);
+    CHECK_INT(setsockopt(s, IPPROTO_IP, 11 /* IP_RECVERR */, &on, sizeof on), 0);
+    CHECK_INT(connect(s, (struct sockaddr *)&a, sizeof a), 0);
+    CHECK_INT(send(s, "x", 1, 0), 1);
+    CHECK_INT(knit_read_until(s, &c, 1, LATER), -ECONNREFUSED);
+    uint64_t before = parks();
+    CHECK_INT(knit_read_until(s, &c, 1, SOON), -ETIMEDOUT);
+    CHECK(parks() - before < 50);
+    CHECK_INT(bind(pair.to, (struct sockaddr *)&a, sizeof a), 0);
+    CHECK_INT(getsockname(s, (struct sockaddr *)&pair.from, &size), 0);
+    CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+    CHECK_INT(knit_errgroup_go(&g, answer, &pair), 0);
+    CHECK_INT(knit_read_until(s, &c, 1, LATER), 1); /* by an edge */
+    JOIN(&g, 0);
+    CHECK_INT(close(s) + close(pair.to), 0);
+}
+
 /* ---- whoever polls ---- */
 
 static int read_all(void *arg)
@@ -366,6 +402,7 @@ static const knittest tests[] = {
     BOTH(rests_of_any_length_end),
     COLD(a_spare_thread_that_polls_ends_too),
     ALONE(who_closes_knits_own_descriptors_is_told),
+    BOTH(a_queue_of_errors_keeps_nobody_busy),
 };
 
 KNITTEST_MAIN(tests)
