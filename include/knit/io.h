@@ -13,6 +13,12 @@
  * Knit remembers what it knows about them, by number. Others may be closed either way; knit_close
  * also wakes who waits for them. knit_adopt makes a descriptor one of Knit's.
  *
+ * Threads wait as tasks do, but it is the workers that look after the descriptors: where all of them
+ * are in blocking calls, and no spare one may be started (KNIT_SPARES), a thread waits for them too.
+ *
+ * The first wait opens two descriptors of Knit's own. A program that closes all there are is ended
+ * when that is noticed.
+ *
  * SIGPIPE never comes of a call of Knit; it returns -EPIPE. */
 #ifndef KNIT_IO_H
 #define KNIT_IO_H
@@ -36,8 +42,9 @@ struct iovec;
  * Cancel:   -ECANCELED or -ETIMEDOUT when the ambient context ends first; nothing was read then.
  *           With files that is looked at before the call only.
  * Errors:   -ETIMEDOUT (deadline), -EBADF (also: closed by knit_close meanwhile), -ENOMEM, -EAGAIN
- *           (no thread can be started to wait with), and what read returns: -ECONNRESET, -EIO,
- *           -EISDIR, -EINVAL, -EFAULT...; never -EINTR.
+ *           (no thread can be started to wait with), -EMFILE, -ENFILE (no descriptor for the first
+ *           wait; fd is 2^20 or more), -ENOSPC (the user's limit of epoll watches), and what read
+ *           returns: -ECONNRESET, -EIO, -EISDIR, -EINVAL, -EFAULT...; never -EINTR.
  * Pointers: buf, iov borrowed.
  * Threads:  any task, any thread; several may wait for one descriptor, each call gets what it gets. */
 KNIT_API ssize_t knit_read(int fd, void *buf, size_t n);
@@ -77,7 +84,7 @@ KNIT_API int knit_write_full_until(int fd, const void *buf, size_t n, knit_time 
  * Parks:    as knit_read and knit_write.
  * Cancel:   -ECANCELED or -ETIMEDOUT; *ret_copied bytes were written. Up to 64 KiB may have been
  *           read besides, and are lost.
- * Errors:   as knit_read and knit_write; -EMFILE, -ENFILE (no descriptor for a pipe).
+ * Errors:   as knit_read and knit_write.
  * Pointers: ret_copied borrowed, set in any case.
  * Threads:  any task, any thread. */
 KNIT_API int knit_copy(int from, int to, uint64_t most, uint64_t *ret_copied);
@@ -100,7 +107,7 @@ enum {
  * Parks:    yes, unless one of the events holds.
  * Cancel:   -ECANCELED or -ETIMEDOUT when the ambient context ends first.
  * Errors:   -ETIMEDOUT (deadline), -EBADF (also: closed by knit_close meanwhile), -EINVAL (no event,
- *           or others than those), -ENOMEM, -ENOSPC (the user's limit of epoll watches), -EAGAIN.
+ *           or others than those), -ENOMEM, -ENOSPC, -EMFILE, -ENFILE, -EAGAIN: as knit_read.
  * Threads:  any task, any thread; several may wait for one descriptor. */
 KNIT_API int knit_wait_fd(int fd, unsigned events, knit_time deadline);
 
@@ -117,11 +124,12 @@ KNIT_API int knit_wait_fd(int fd, unsigned events, knit_time deadline);
 KNIT_API int knit_close(int fd);
 
 /* From now on fd is as if Knit had made it: waiting for it costs a system call less, and it must be
- * closed by knit_close, and by nothing else.
+ * closed by knit_close, and by nothing else. Calls that wait for fd at that moment fail with -EBADF:
+ * they may have meant another descriptor of that number.
  *
  * Parks:    no.
  * Cancel:   not affected.
- * Errors:   -EBADF, -ENOMEM.
+ * Errors:   -EBADF, -ENOMEM, -EMFILE (fd is 2^20 or more).
  * Threads:  any task, any thread. */
 KNIT_API int knit_adopt(int fd);
 

@@ -11,10 +11,10 @@
  * waits for must not be lost, so it is counted:
  *
  *     edges[d]   events so far in direction d; +1 by the poller, under the slot's lock
- *     dry[d]     = edges[d] when a call last found nothing to do: then the next call need not try
+ *     dry[d]     = edges[d] when a call last came to the end: then the next call need not try
  *
  *     read:  e = edges[IN]; dry[IN] == e? wait
- *            n = recv(...); EAGAIN? dry[IN] = e, wait    (a short count of a stream: dry[IN] = e)
+ *            n = recv(...); EAGAIN? wait    (a short count of a stream: dry[IN] = e)
  *     wait:  lock; edges[IN] != e? unlock, try again; link; park under the lock
  *     event: lock; edges[IN]++; claim who waits; unlock; make them ready
  *
@@ -82,7 +82,7 @@ static inline uint32_t knit__slot_edges(const struct knit__slot *s, int directio
 /* The slot of a number: 0, -EBADF, -ENOMEM, and what starting the runtime returns. */
 int knit__slot_of(int fd, struct knit__slot **ret_slot);
 
-/* A call found nothing since edges were `seen`; or it would find nothing. */
+/* A call would find nothing: one has taken all there was, when edges were `seen`. */
 static inline bool knit__slot_is_dry(const struct knit__slot *s, int direction, uint32_t seen)
 {
     return atomic_load_explicit(&s->dry[direction], memory_order_relaxed) == seen;
