@@ -191,14 +191,14 @@ void knit__interleave(knit_address *list, int n)
     }
 }
 
-/* The text that goes with an error. */
+/* The words that go with an error; its own are added where it is shown. */
 static int report(int code, const char *network, const char *address, const knit_address *whom)
 {
     char text[KNIT_ADDRESS_TEXT];
 
     if (!whom || knit_address_text(whom, text) < 0)
-        return knit_error(code, "dial %s %s: %s", network, address, knit_strerror(code));
-    return knit_error(code, "dial %s %s: %s: %s", network, address, text, knit_strerror(code));
+        return knit_error(code, "dial %s %s", network, address);
+    return knit_error(code, "dial %s %s: %s", network, address, text);
 }
 
 int knit_dial_until(const char *network, const char *address, knit_time deadline)

@@ -206,9 +206,7 @@ int knit_listen(const char *network, const char *address)
         return n;
     r = listen_at_one(&net, list, n, address[0] == ':' ? AF_INET6 : AF_INET);
     knit_addresses_free(list);
-    if (r < 0)
-        return knit_error(r, "listen %s %s: %s", network, address, knit_strerror(r));
-    return r;
+    return r < 0 ? knit_error(r, "listen %s %s", network, address) : r;
 }
 
 /* ---- accepting ---- */
