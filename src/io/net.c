@@ -98,17 +98,42 @@ static int sleep_at_most(knit_duration pause, knit_time deadline)
     return knit_sleep_until(deadline - now < pause ? deadline : now + pause);
 }
 
-ssize_t knit__socket_call(int fd, int direction, struct knit__fd_call *call, knit_time deadline)
+/* Make the call again until it returns something but -EBUSY. Between two attempts nobody waits at the
+ * slot, so its sequence number tells whether the socket was closed; the attempt is made under the
+ * lock that knit_close takes before it closes. */
+static ssize_t repeat(int fd, struct knit__fd_call *call, knit_time deadline)
 {
     knit_duration pause = KNIT_MILLISECOND;
-    ssize_t r;
+    struct knit__slot *s;
+    uint32_t sequence;
+    ssize_t r = knit__slot_of(fd, &s);
 
-    while ((r = knit__fd_call(fd, direction, call, deadline)) == -EBUSY) {
+    if (r < 0)
+        return r;
+    knit__lock(&s->lock);
+    sequence = s->sequence;
+    knit__unlock(&s->lock);
+    do {
         r = sleep_at_most(pause, deadline);
         if (r < 0)
             return r;
+        knit__lock(&s->lock);
+        r = s->sequence == sequence ? call->once(call, s, fd) : -EBADF;
+        knit__unlock(&s->lock);
         pause = 2 * pause < LONGEST_PAUSE ? 2 * pause : LONGEST_PAUSE;
-    }
+    } while (r == -EBUSY || r == -EINTR);
+    return r;
+}
+
+ssize_t knit__socket_call(int fd, int direction, struct knit__fd_call *call, knit_time deadline)
+{
+    ssize_t r;
+
+    do {
+        r = knit__fd_call(fd, direction, call, deadline);
+        if (r == -EBUSY)
+            r = repeat(fd, call, deadline);
+    } while (r == -EAGAIN);
     return r;
 }
 
