@@ -133,7 +133,7 @@ static int connect_to(const knit_address *to, int type, knit_time deadline)
     int fd = knit__socket(to->data.ss_family, type), r;
 
     if (fd >= 0)
-        fd = knit__socket_adopt(fd, type);
+        fd = knit__socket_adopt(fd, knit__is_tcp(to->data.ss_family, type));
     if (fd < 0)
         return fd;
     r = knit_connect_until(fd, to, deadline);
@@ -166,7 +166,7 @@ int knit__race(const knit_address *list, int n, int type, knit_duration stagger,
             close(c.fds[i]);
     }
     if (r >= 0)
-        r = knit__socket_adopt(c.fds[r], type);
+        r = knit__socket_adopt(c.fds[r], knit__is_tcp(list[r].data.ss_family, type));
     *ret_index = c.index;
     knit_close(c.set);
 

@@ -72,14 +72,14 @@ int knit__socket(int family, int type)
 
     if (fd < 0)
         return -errno;
-    if (type == SOCK_STREAM && family != AF_UNIX)
+    if (knit__is_tcp(family, type))
         (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* a matter of speed only */
     return fd;
 }
 
-int knit__socket_adopt(int fd, int type)
+int knit__socket_adopt(int fd, bool tcp)
 {
-    int r = knit__slot_adopt(fd, KNIT__SLOT_SOCKET | (type == SOCK_STREAM ? KNIT__SLOT_STREAM : 0));
+    int r = knit__slot_adopt(fd, KNIT__SLOT_SOCKET | (tcp ? KNIT__SLOT_STREAM : 0));
 
     if (r < 0)
         close(fd);
@@ -175,7 +175,7 @@ static int set_up(int fd, const struct knit__network *network, const knit_addres
 {
     int family = at->data.ss_family, r = 0;
 
-    if (network->type == SOCK_STREAM && family != AF_UNIX)
+    if (knit__is_tcp(family, network->type))
         r = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (r == 0 && family == AF_INET6)
         r = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, network->family == AF_INET6);
@@ -197,7 +197,7 @@ static int listen_at(const struct knit__network *network, const knit_address *at
         close(fd);
         return r;
     }
-    return knit__socket_adopt(fd, network->type);
+    return knit__socket_adopt(fd, knit__is_tcp(at->data.ss_family, network->type));
 }
 
 /* At the first address that this machine has; those of family `first` come first. */
@@ -239,6 +239,7 @@ int knit_listen(const char *network, const char *address)
 struct accept_call {
     struct knit__fd_call call;
     knit_address peer;
+    bool tcp; /* for certain: the listener is known */
 };
 
 /* What accept(2) says about a connection that is no more, and not about the listener. */
@@ -263,11 +264,12 @@ static ssize_t accept_once(struct knit__fd_call *call, struct knit__slot *slot, 
 {
     struct accept_call *a = KNIT__CONTAINER(call, struct accept_call, call);
     struct borrowed mode;
+    uint32_t flags = knit__slot_flags(slot);
     int r = mode_borrow(fd, &mode);
 
-    (void)slot;
     if (r < 0)
         return r;
+    a->tcp = (flags & KNIT__SLOT_OURS) && (flags & KNIT__SLOT_STREAM);
     do {
         a->peer.size = sizeof a->peer.data;
         r = accept4(fd, knit__sockaddr(&a->peer), &a->peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -284,7 +286,7 @@ int knit_accept_until(int fd, knit_time deadline, knit_address *ret_peer)
     int r = (int)knit__fd_call(fd, KNIT__IN, &a.call, deadline);
 
     if (r >= 0)
-        r = knit__socket_adopt(r, SOCK_STREAM);
+        r = knit__socket_adopt(r, a.tcp);
     if (r >= 0 && ret_peer)
         *ret_peer = a.peer;
     return r;

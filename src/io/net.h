@@ -13,8 +13,13 @@ int knit__connect_once(int fd, const knit_address *to);
 /* A socket, non-blocking and closed on exec, with TCP_NODELAY where it can have it. */
 int knit__socket(int family, int type);
 
-/* fd is Knit's from now on: returns it, or why not; it is closed then. */
-int knit__socket_adopt(int fd, int type);
+/* fd is Knit's from now on: returns it, or why not; it is closed then. tcp: a short count means that
+ * there is no more. Unix streams end a read where descriptors were sent, others at messages. */
+int knit__socket_adopt(int fd, bool tcp);
+static inline bool knit__is_tcp(int family, int type)
+{
+    return type == SOCK_STREAM && family != AF_UNIX;
+}
 
 /* knit__fd_call for what a descriptor cannot tell: a Unix socket is "writable" while the queue of the
  * one it calls is full. `once` returns -EBUSY then, and is repeated after growing pauses. */

@@ -221,7 +221,7 @@ static int watch_locked(struct knit__slot *s, int fd, uint32_t what, bool level)
     bool watched = flags & KNIT__SLOT_WATCHED, ours = flags & KNIT__SLOT_OURS;
     int r = 0;
 
-    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT : wanted_locked(s);
+    what |= ours ? KNIT__POLL_IN | KNIT__POLL_OUT | KNIT__POLL_PRI : wanted_locked(s);
     if (level || !watched)
         r = knit__os_poll_watch(&net.poll, fd, name_of(s, fd), what, !ours, watched);
     if (r == 0 && !watched)
@@ -288,7 +288,7 @@ static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct k
         count_edge_locked(s, KNIT__IN);
     if (what & (KNIT__POLL_OUT | KNIT__POLL_ENDED))
         count_edge_locked(s, KNIT__OUT);
-    if (ended && !(flags & KNIT__SLOT_ENDED))
+    if ((what & (KNIT__POLL_ENDED | KNIT__POLL_PRI)) && !(flags & KNIT__SLOT_ENDED))
         set_flags_locked(s, flags | KNIT__SLOT_ENDED);
     for (struct knit__waiter *w = s->waiters.first, *next; w; w = next) {
         next = w->next;

@@ -20,8 +20,8 @@
  *
  * An event between the call and the lock changes edges[], so it is not slept through; an event after
  * is one that finds the waiter. A short count means that the kernel's buffer was empty, and whatever
- * comes later is an edge; but for an end that was reported *with* the bytes before: after such an
- * event (`ended`) only EAGAIN counts.
+ * comes later is an edge; but for an end that was reported *with* the bytes before, and for urgent
+ * data, at which a read of TCP stops short: after such an event (`ended`) only EAGAIN counts.
  *
  * A foreign descriptor may be closed by anybody, at any time, and its number used again, without a
  * word to us. So nothing is remembered of it but hints: it is asked for anew at each wait (one
@@ -55,7 +55,7 @@ enum {
     KNIT__SLOT_OURS = 1,    /* closed by knit_close only */
     KNIT__SLOT_STREAM = 2,  /* a short count means that there is no more */
     KNIT__SLOT_WATCHED = 4, /* in the epoll set, if foreign: it was */
-    KNIT__SLOT_ENDED = 8,   /* an end or error was reported */
+    KNIT__SLOT_ENDED = 8,   /* an end, an error or urgent data was reported */
     /* hints of what the number was last */
     KNIT__SLOT_SOCKET = 16,
     KNIT__SLOT_VECTOR = 32, /* preadv2 with RWF_NOWAIT works */

@@ -59,9 +59,23 @@ static void descriptors_on_the_way_do_not_stall_a_reader(void)
     close_pair(fds);
 }
 
+/* The same for sockets that were made elsewhere. */
+static void an_adopted_socket_is_read_to_its_end(void)
+{
+    int fds[2];
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    CHECK_INT(knit_adopt(fds[1]), 0);
+    send_with_descriptor(fds[0], "abc");
+    send_with_descriptor(fds[0], "def");
+    read_some(fds[1], "abc");
+    read_some(fds[1], "def");
+    close_pair(fds);
+}
+
 static const knittest tests[] = {
     BOTH(urgent_data_does_not_stall_a_reader),
     BOTH(descriptors_on_the_way_do_not_stall_a_reader),
+    BOTH(an_adopted_socket_is_read_to_its_end),
 };
 
 KNITTEST_MAIN(tests)
