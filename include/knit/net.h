@@ -204,8 +204,8 @@ KNIT_API ssize_t knit_send_to_until(int fd, const void *buf, size_t n, const kni
                                     knit_time deadline);
 
 /* recvmsg(2) and sendmsg(2) that wait: for several buffers, and for what goes beside the bytes
- * (descriptors, credentials, time stamps). flags as there; MSG_DONTWAIT makes it one attempt, which
- * fails with -EAGAIN where it would have to wait. MSG_NOSIGNAL is always on.
+ * (descriptors, credentials, time stamps). flags as there; MSG_DONTWAIT, MSG_OOB and MSG_ERRQUEUE
+ * make it one attempt, which fails with -EAGAIN where it would have to wait. MSG_NOSIGNAL is always on.
  *
  * The rest as knit_recv_from and knit_send_to, on streams too; with MSG_WAITALL what has come when
  * it must wait is returned as it is. m (NULL: -EINVAL) is borrowed; recvmsg fills it in as the system

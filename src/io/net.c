@@ -4,7 +4,7 @@
  * in blocking mode gets O_NONBLOCK for the moment of the call. Two such moments on one socket must
  * not overlap: the second would find the flag set, believe that it is the socket's own, and block
  * when the first takes it back. Hence a lock, for all such sockets; Knit's own take it for a look at
- * their flags only. */
+ * their flags only. It comes after a slot's in the order of locks, and nothing is taken under it. */
 #define _GNU_SOURCE
 #include "net.h"
 
@@ -351,26 +351,27 @@ int knit_connect(int fd, const knit_address *to)
 
 /* ---- ends ---- */
 
-int knit_local_address(int fd, knit_address *ret_address)
+static int address_of(int fd, bool peer, knit_address *ret_address)
 {
     knit_address a = {.size = sizeof a.data};
+    int r;
 
     if (!ret_address)
         return -EINVAL;
-    if (getsockname(fd, knit__sockaddr(&a), &a.size) < 0)
+    r = peer ? getpeername(fd, knit__sockaddr(&a), &a.size)
+             : getsockname(fd, knit__sockaddr(&a), &a.size);
+    if (r < 0)
         return -errno;
     *ret_address = a;
     return 0;
 }
 
+int knit_local_address(int fd, knit_address *ret_address)
+{
+    return address_of(fd, false, ret_address);
+}
+
 int knit_peer_address(int fd, knit_address *ret_address)
 {
-    knit_address a = {.size = sizeof a.data};
-
-    if (!ret_address)
-        return -EINVAL;
-    if (getpeername(fd, knit__sockaddr(&a), &a.size) < 0)
-        return -errno;
-    *ret_address = a;
-    return 0;
+    return address_of(fd, true, ret_address);
 }

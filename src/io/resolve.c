@@ -6,8 +6,10 @@
  * needs by itself, and frees it. There are at most LOOKUPS of them, those left alone included:
  * a name server that does not answer does not fill the process with threads.
  *
- * Of the two that share a look-up the one that comes later frees it; `lock` decides. The thread sets
- * off the event under the lock too: who has left has closed it. */
+ * Of the two that share a look-up the one that comes later frees it; `lock` decides, under which
+ * nothing is taken. The thread sets off the event under the lock too: who has left has closed it.
+ *
+ * In the child of a fork the look-ups that were under way never end: their places stay taken. */
 #define _GNU_SOURCE
 #include "resolve.h"
 
@@ -53,6 +55,7 @@ static void *lookup_main(void *arg)
     const char *host = l->endpoint.host[0] ? l->endpoint.host : NULL;
     bool left;
 
+    knit__os_thread_name("knit-lookup");
     l->code = getaddrinfo(host, l->endpoint.service, &l->hints, &l->found);
     l->saved_errno = errno;
     if (l->code != 0)

@@ -57,6 +57,13 @@ static void check_bytes(flow *f, const char *got, ssize_t n)
     f->received += (size_t)n;
 }
 
+/* A count or an error as the two that the full calls give. */
+static int split(ssize_t moved, size_t *ret_done)
+{
+    *ret_done = moved > 0 ? (size_t)moved : 0;
+    return moved < 0 ? (int)moved : 0;
+}
+
 static int send_bytes(void *arg)
 {
     flow *f = arg;
@@ -69,9 +76,7 @@ static int send_bytes(void *arg)
         if (kt_below(&f->out_rng, 2)) {
             r = knit_write_full(f->out, bytes, n, &done);
         } else {
-            ssize_t moved = knit_write(f->out, bytes, n);
-            done = moved > 0 ? (size_t)moved : 0;
-            r = moved < 0 ? (int)moved : 0;
+            r = split(knit_write(f->out, bytes, n), &done);
         }
         f->sent += done;
         CHECK(r == 0 || is_end(r));
@@ -91,9 +96,7 @@ static int receive_bytes(void *arg)
         if (kt_below(&f->in_rng, 2)) {
             r = knit_read_full(f->in, bytes, n, &done);
         } else {
-            ssize_t moved = knit_read(f->in, bytes, n);
-            done = moved > 0 ? (size_t)moved : 0;
-            r = moved < 0 ? (int)moved : 0;
+            r = split(knit_read(f->in, bytes, n), &done);
         }
         check_bytes(f, bytes, (ssize_t)done);
         CHECK(r == 0 || is_end(r));
