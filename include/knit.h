@@ -30,6 +30,7 @@
 #include "knit/schedgroup.h"
 #include "knit/waterfall.h"
 #include "knit/io.h"
+#include "knit/net.h"
 #include "knit/runtime.h"
 
 #endif

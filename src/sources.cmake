@@ -77,6 +77,11 @@ set(KNIT_SOURCES
   io/file.c
   io/netpoll.c
   io/rw.c
+  io/address.c
+  io/dial.c
+  io/message.c
+  io/net.c
+  io/resolve.c
   group/agenda.c
   group/admit.c
   group/end.c

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <knit/blocking.h>
 #include <knit/io.h>
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,14 +23,16 @@ int knit_close(int fd)
     return r == -EINTR || r == -EINPROGRESS ? 0 : r; /* it is closed all the same */
 }
 
+/* Of TCP alone a short read means that there is no more: Unix streams end one where descriptors were
+ * sent, other protocols at messages. */
 static uint32_t kind_of(int fd)
 {
     socklen_t size = sizeof(int);
-    int type = 0;
+    int protocol = 0;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) != 0)
         return KNIT__SLOT_VECTOR;
-    return KNIT__SLOT_SOCKET | (type == SOCK_STREAM ? KNIT__SLOT_STREAM : 0);
+    return KNIT__SLOT_SOCKET | (protocol == IPPROTO_TCP ? KNIT__SLOT_STREAM : 0);
 }
 
 int knit_adopt(int fd)

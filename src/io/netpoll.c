@@ -1,13 +1,10 @@
 /* Slots, and the epoll set they are watched in. The essay is in netpoll.h. */
-#define _GNU_SOURCE
 #include "netpoll.h"
 
 #include "../sched/idle.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 enum {
     PAGE = 1024,  /* slots */
@@ -98,17 +95,6 @@ static void forget_locked(struct knit__slot *s, int fd, uint32_t flags, struct k
     knit__waitq_wake_all(&s->waiters, WOKE_CLOSED, ready);
 }
 
-static bool is_tcp(int fd)
-{
-    int protocol = 0, saved = errno;
-    socklen_t size = sizeof protocol;
-    bool tcp =
-        getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == IPPROTO_TCP;
-
-    errno = saved;
-    return tcp;
-}
-
 int knit__slot_adopt(int fd, uint32_t flags)
 {
     struct knit__batch ready = {0};
@@ -117,8 +103,6 @@ int knit__slot_adopt(int fd, uint32_t flags)
 
     if (r < 0)
         return r;
-    if ((flags & KNIT__SLOT_STREAM) && !is_tcp(fd))
-        flags &= ~(uint32_t)KNIT__SLOT_STREAM;
     knit__lock(&s->lock);
     forget_locked(s, fd, KNIT__SLOT_OURS | flags, &ready);
     knit__unlock(&s->lock);

@@ -96,12 +96,12 @@ static inline void knit__slot_mark_dry(struct knit__slot *s, int direction, uint
 void knit__slot_hint(struct knit__slot *s, uint32_t kind);
 
 /* fd was just made, or is declared, to be closed by knit_close only; flags: what is known of it
- * (STREAM: its type is SOCK_STREAM, of whatever family). */
+ * (STREAM: it is TCP's). */
 int knit__slot_adopt(int fd, uint32_t flags);
 
 /* Park until fd may be ready in this direction, after a call found that it was not since edges were
- * `seen`; vain: so often it was woken and found nothing. 0 (try again), -EPERM (a file: always ready), -EBADF, -ECANCELED, -ETIMEDOUT, -ENOMEM,
- * -ENOSPC, and what starting a thread returns. */
+ * `seen`; vain: so often it was woken and found nothing. 0 (try again), -EPERM (a file: always
+ * ready), -EBADF, -ECANCELED, -ETIMEDOUT, -ENOMEM, -ENOSPC, and what starting a thread returns. */
 int knit__slot_wait(struct knit__slot *s, int fd, int direction, uint32_t seen, uint32_t vain,
                     int64_t deadline);
 

@@ -222,7 +222,7 @@ static int close_it(void *arg)
 static void who_begins_to_wait_while_it_is_closed_is_told(void)
 {
     if (KT_TSAN)
-        return; /* it takes a close beside a call for a race, as it is */
+        return;                    /* it takes a close beside a call for a race, as it is */
     fds first = fds_new(FDS_PIPE); /* what the first wait opens is there */
     CHECK_INT(knit_read_until(first.in, &(char){0}, 1, knit_now() + 1000), -ETIMEDOUT);
     for (int round = 0; round < kt_count(2000); round++) {

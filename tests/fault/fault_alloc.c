@@ -197,6 +197,7 @@ EXPLORE(handles)
 EXPLORE(handshakes)
 EXPLORE(blocking_calls)
 EXPLORE(descriptors)
+EXPLORE(sockets)
 EXPLORE(large_stacks)
 EXPLORE(schedules)
 EXPLORE(policies)
@@ -257,6 +258,8 @@ static const knittest tests[] = {
     COLD(blocking_calls_from_a_task),
     COLD(descriptors_from_a_thread),
     COLD(descriptors_from_a_task),
+    COLD(sockets_from_a_thread),
+    COLD(sockets_from_a_task),
     COLD(large_stacks_from_a_thread),
     COLD(large_stacks_from_a_task),
     COLD(schedules_from_a_thread),

@@ -205,8 +205,11 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr, thread_fn *
 {
     if (fails("pthread_create"))
         return EAGAIN;
+    int detached = PTHREAD_CREATE_JOINABLE;
     int r = __real_pthread_create(id, attr, fn, arg);
-    if (r == 0)
+    if (attr)
+        pthread_attr_getdetachstate(attr, &detached);
+    if (r == 0 && detached == PTHREAD_CREATE_JOINABLE)
         atomic_fetch_add(&threads, 1);
     return r;
 }

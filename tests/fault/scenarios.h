@@ -48,5 +48,7 @@ void streams(void);
 void results(void);
 /* scenarios_io.c */
 void descriptors(void);
+/* scenarios_net.c */
+void sockets(void);
 
 #endif
