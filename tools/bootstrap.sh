@@ -33,6 +33,7 @@ demo)
 test)
     wanted="$base g++ pkg-config python3 binutils libssl-dev clang llvm valgrind
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+    wanted="$wanted libcurl4-openssl-dev" # of examples
     [ ! -r /etc/os-release ] || wanted="$wanted $(clang_runtime)"
     ;;
 bench)
