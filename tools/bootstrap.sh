@@ -33,6 +33,8 @@ demo)
 test)
     wanted="$base g++ pkg-config python3 binutils libssl-dev clang llvm valgrind
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+    # the libraries of examples, and the server that one of their tests starts
+    wanted="$wanted libcurl4-openssl-dev libsqlite3-dev libpq-dev postgresql"
     [ ! -r /etc/os-release ] || wanted="$wanted $(clang_runtime)"
     ;;
 bench)
@@ -109,7 +111,17 @@ install()
     update && $apt install -y --no-install-recommends "$@"
 }
 
+# The server's package would make a database and run a server for it. The test brings its own.
+no_main_cluster()
+{
+    conf=/etc/postgresql-common/createcluster.conf
+    [ -e $conf ] || $as_root sh -c "mkdir -p ${conf%/*} && echo 'create_main_cluster = false' >$conf"
+}
+
 if [ -n "$need" ]; then
+    case " "$need" " in
+    *[[:space:]]postgresql[[:space:]]*) no_main_cluster ;;
+    esac
     echo "Installing "$need
     if ! install $need </dev/null; then
         echo "Could not install the packages. Install them yourself and run this again:" >&2

@@ -93,14 +93,4 @@ bool progress_wanted(void);
 void progress_start(struct progress *pr, struct pipeline *p);
 void progress_stop(struct progress *pr); /* the line is gone afterwards */
 
-/* "56.7 MB" into text. */
-enum { SIZE_TEXT = 32 };
-const char *size_format(char text[SIZE_TEXT], double bytes);
-
-/* Cancel a group when SIGINT, SIGTERM or SIGHUP comes. The signals must be blocked, by
- * interrupt_block, before any other thread exists: then only the watching thread ever sees them. */
-void interrupt_block(void);
-int interrupt_watch(knit_errgroup *group);
-int interrupt_end(void); /* stop watching; the number of the signal that came, or 0 */
-
 #endif

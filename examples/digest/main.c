@@ -2,6 +2,10 @@
 #define _GNU_SOURCE
 #include "digest.h"
 
+#include "../common/errors.h"
+#include "../common/interrupt.h"
+#include "../common/terminal.h"
+
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -9,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 1024, KEEP_ERRORS = 65536 };
+enum { JOBS_MAX = 1024 };
 
 struct settings {
     char **roots;
@@ -145,24 +149,6 @@ static int pipeline_run(struct pipeline *p, int n_hash_tasks, int *ret_signal)
     return r;
 }
 
-static void report_errors(const struct pipeline *p, int r)
-{
-    int length = knit_errgroup_format(&p->group, NULL, 0);
-    char *text = length > 0 ? malloc((size_t)length + 1) : NULL;
-    if (!text) {
-        fprintf(stderr, "digest: %s\n", knit_strerror(r));
-        return;
-    }
-    knit_errgroup_format(&p->group, text, (size_t)length + 1);
-    fprintf(stderr, "digest: %s\n%s",
-            p->keep_going ? "errors:" : "stopped at the first error:", text);
-    free(text);
-
-    knit_errgroup_counts counts;
-    if (knit_errgroup_stats(&p->group, &counts) == 0 && counts.failed > KEEP_ERRORS)
-        fprintf(stderr, "and %zu more\n", counts.failed - KEEP_ERRORS);
-}
-
 static void report_summary(const struct pipeline *p, knit_duration taken)
 {
     uint64_t files = atomic_load(&p->files), bytes = atomic_load(&p->bytes);
@@ -218,7 +204,7 @@ int main(int argc, char **argv)
     if (signal)
         fprintf(stderr, "digest: interrupted: %s\n", strsignal(signal));
     if (r < 0 && r != -EINTR)
-        report_errors(&pipeline, r);
+        errors_print("digest", &pipeline.group, r, pipeline.keep_going);
     report_summary(&pipeline, taken);
     pipeline_fini(&pipeline);
     if (r < 0 && signal)

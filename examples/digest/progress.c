@@ -6,33 +6,14 @@
 #define _GNU_SOURCE
 #include "digest.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "../common/terminal.h"
 
-const char *size_format(char text[SIZE_TEXT], double bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    size_t unit = 0;
-    while (bytes >= 999.95 && unit + 1 < sizeof units / sizeof units[0]) {
-        bytes /= 1000;
-        unit++;
-    }
-    snprintf(text, SIZE_TEXT, "%.*f %s", unit == 0 || bytes >= 99.95 ? 0 : 1, bytes, units[unit]);
-    return text;
-}
+#include <stdio.h>
+#include <unistd.h>
 
 bool progress_wanted(void)
 {
-    const char *term = getenv("TERM");
-    return isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") != 0;
-}
-
-static void progress_write(const char *text)
-{
-    if (write(STDERR_FILENO, text, strlen(text)) < 0)
-        return; /* a lost picture is no error */
+    return terminal_is_live() && !isatty(STDOUT_FILENO);
 }
 
 static void progress_draw(const struct progress *pr, bool colour)
@@ -46,18 +27,17 @@ static void progress_draw(const struct progress *pr, bool colour)
     snprintf(line, sizeof line, "\r%s%llu files  %s  %s/s%s\033[K", colour ? "\033[36m" : "",
              (unsigned long long)files, size_format(size, (double)bytes), size_format(speed, rate),
              colour ? "\033[0m" : "");
-    progress_write(line);
+    terminal_write(line);
 }
 
 static int progress_show(void *arg)
 {
     const struct progress *pr = arg;
-    const char *no_color = getenv("NO_COLOR");
-    bool colour = !no_color || !*no_color;
+    bool colour = terminal_has_colour();
     int r;
     while ((r = knit_sleep(100 * KNIT_MILLISECOND)) == 0)
         progress_draw(pr, colour);
-    progress_write("\r\033[K");
+    terminal_write("\r\033[K");
     return r;
 }
 
