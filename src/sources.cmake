@@ -16,6 +16,7 @@ set(KNIT_SOURCES
   plat/linux/barrier.c
   plat/linux/clock.c
   plat/linux/cpu.c
+  plat/linux/bell.c
   plat/linux/fault.c
   plat/linux/futex.c
   plat/linux/interrupt.c
@@ -93,6 +94,7 @@ set(KNIT_SOURCES
   group/foreach.c
   group/handle.c
   group/job.c
+  group/loop.c
   group/limit.c
   group/panic.c
   group/policy.c

@@ -442,14 +442,19 @@ static int wait_checks(const struct knit__group *g, struct knit__task **ret_task
     return 0;
 }
 
+static void join_all(struct knit__group *g, struct knit__task *t)
+{
+    if (knit__group_flags(g) & (GROUP_LIMITED | GROUP_POLICY))
+        join_limited(g, t);
+    knit__scope_join(t, &g->scope, KNIT__NEVER, NULL); /* cannot fail: no deadline, no context */
+}
+
 /* Help is over and tasks are left, or may be. */
 static KNIT__NOINLINE int wait_slow(struct knit__group *g, struct knit__task *t)
 {
     if (knit__group_is_member(g, t))
         return -EDEADLK;
-    if (knit__group_flags(g) & (GROUP_LIMITED | GROUP_POLICY))
-        join_limited(g, t);
-    knit__scope_join(t, &g->scope, KNIT__NEVER, NULL); /* cannot fail: no deadline, no context */
+    join_all(g, t);
     return finish_wait(g, t);
 }
 
@@ -480,6 +485,20 @@ int knit_errgroup_wait(knit_errgroup *group)
                        GROUP_PREPARED))
         return wait_checked(g);
     return wait_all(g, w->task);
+}
+
+int knit__group_await(struct knit__group *g)
+{
+    struct knit__task *t;
+    int r = wait_checks(g, &t);
+
+    if (r < 0)
+        return r;
+    if (knit__group_is_watched(g))
+        knit__policy_waited(g);
+    join_all(g, t);
+    knit__group_release_ctx(g, true);
+    return knit__group_first_error(g);
 }
 
 int knit_errgroup_wait_until(knit_errgroup *group, knit_time deadline)

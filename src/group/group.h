@@ -205,6 +205,9 @@ int knit__group_go(struct knit__group *g, knit_fn *fn, void *arg, const knit_sit
 /* A start that failed before there was a record. */
 int knit__group_fail(struct knit__group *g, int r);
 bool knit__group_usable(const struct knit__group *g);
+/* knit_errgroup_wait by a task that is no member, which has no part in what the group's tasks did: it
+ * passes no error on, and raises no panic again. */
+int knit__group_await(struct knit__group *g);
 
 /* family.c */
 /* A child of a group with GATHER did not succeed: r, or (skipped) never called. */

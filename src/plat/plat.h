@@ -140,6 +140,14 @@ int knit__cpu_count(void);
 /* All of it to a descriptor; false: it could not be written. */
 bool knit__os_write(int fd, const char *text, size_t n);
 
+/* ---- bell.c ---- */
+
+/* A descriptor that is readable from ring to silence; or a negative errno. */
+int knit__os_bell_open(void);
+void knit__os_bell_ring(int bell); /* async-signal-safe */
+void knit__os_bell_silence(int bell);
+void knit__os_bell_close(int bell);
+
 /* ---- backtrace.c ---- */
 
 /* The calls that led here as text, a line each that begins with the line's end; less the innermost

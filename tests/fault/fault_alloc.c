@@ -205,6 +205,7 @@ EXPLORE(task_options)
 EXPLORE(retries)
 EXPLORE(fronts)
 EXPLORE(loops)
+EXPLORE(foreign_loop)
 EXPLORE(streams)
 EXPLORE(results)
 
@@ -274,6 +275,8 @@ static const knittest tests[] = {
     COLD(fronts_from_a_task),
     COLD(loops_from_a_thread),
     COLD(loops_from_a_task),
+    COLD(foreign_loop_from_a_thread),
+    COLD(foreign_loop_from_a_task),
     COLD(streams_from_a_thread),
     COLD(streams_from_a_task),
     COLD(results_from_a_thread),

@@ -43,6 +43,7 @@ void task_options(void);
 void retries(void);
 void fronts(void);
 /* scenarios_loops.c */
+void foreign_loop(void);
 void loops(void);
 void streams(void);
 void results(void);
