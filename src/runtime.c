@@ -11,6 +11,7 @@
 #include "group/group.h"
 #include "group/limit.h"
 #include "io/netpoll.h"
+#include "io/signal.h"
 #include "plat/simulated.h"
 #include "sched/census.h"
 #include "sched/guest.h"
@@ -166,6 +167,7 @@ static void stop_at_exit(void)
     lock_runtime();
     if (env_set("KNIT_STACK_CENSUS") && knit__census_on)
         knit__census_print();
+    knit__signals_stop();
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
         knit__extras_stop();
         knit__netpoll_stop();
@@ -178,16 +180,19 @@ static void before_fork(void)
 {
     lock_runtime();
     knit__extras_lock();
+    knit__signals_before_fork();
 }
 
 static void after_fork_parent(void)
 {
+    knit__signals_after_fork(false);
     knit__extras_unlock();
     pthread_mutex_unlock(&runtime.lock);
 }
 
 static void after_fork_child(void)
 {
+    knit__signals_after_fork(true);
     knit__extras_unlock();
     if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
         knit__sched_abandon();

@@ -83,6 +83,7 @@ set(KNIT_SOURCES
   io/message.c
   io/net.c
   io/resolve.c
+  io/signal.c
   group/agenda.c
   group/admit.c
   group/end.c
