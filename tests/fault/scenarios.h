@@ -43,11 +43,12 @@ void task_options(void);
 void retries(void);
 void fronts(void);
 /* scenarios_loops.c */
-void foreign_loop(void);
 void loops(void);
 void streams(void);
 void results(void);
 /* scenarios_io.c */
+void signals(void);
+void foreign_loop(void);
 void descriptors(void);
 /* scenarios_net.c */
 void sockets(void);

@@ -1,6 +1,7 @@
 /* Descriptors. See scenarios.h. */
 #include "tally.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 typedef struct talk {
@@ -71,4 +72,59 @@ void descriptors(void)
     }
     CHECK_INT(knit_close(t.pipe[0]), 0);
     CHECK_INT(knit_close(t.pipe[1]), 0);
+}
+
+/* By default nothing happens because of SIGWINCH: it may come when there is no subscription. */
+void signals(void)
+{
+    static const int numbers[] = {SIGWINCH, SIGUSR1};
+    knit_signals *s[2] = {NULL, NULL};
+    struct sigaction now;
+    for (int i = 0; i < 2; i++) {
+        if (bear_io(knit_signals_new(numbers, 2, &s[i]), 0) == 0)
+            CHECK_INT(kill(getpid(), SIGWINCH), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (!s[i])
+            continue;
+        bear_io(knit_signals_wait_until(s[i], soon()), SIGWINCH);
+        knit_signals_free(s[i]);
+    }
+    CHECK_INT(sigaction(SIGUSR1, NULL, &now), 0);
+    CHECK(now.sa_handler == SIG_DFL);
+}
+
+/* ---- foreign loops --------------------------------------------------------------------------- */
+
+static void count_end(void *arg, int result)
+{
+    atomic_int *ended = arg;
+    bear(result);
+    atomic_fetch_add(ended, 1);
+}
+
+static void count_call(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+/* What was accepted is called, once, whatever failed. */
+void foreign_loop(void)
+{
+    tally t = {0};
+    knit_loop *l;
+    atomic_int ended = 0, called = 0;
+    int watched = 0, posted = 0;
+    if (bear_io(knit_loop_new(&l), 0) != 0)
+        return;
+    for (int i = 0; i < 20; i++) {
+        start(&t, count_task, &t);
+        posted += bear(knit_loop_post(l, count_call, &called)) == 0;
+    }
+    for (int i = 0; i < 2; i++)
+        watched += bear(knit_loop_watch(l, &t.group, count_end, &ended)) == 0;
+    knit_loop_free(l);
+    CHECK_INT(ended, watched);
+    CHECK_INT(called, posted);
+    finish(&t);
 }

@@ -128,38 +128,3 @@ void results(void)
         CHECK_INT(ended, N);
     CHECK(told == N || r != 0);
 }
-
-/* ---- foreign loops --------------------------------------------------------------------------- */
-
-static void count_end(void *arg, int result)
-{
-    atomic_int *ended = arg;
-    bear(result);
-    atomic_fetch_add(ended, 1);
-}
-
-static void count_call(void *arg)
-{
-    atomic_fetch_add((atomic_int *)arg, 1);
-}
-
-/* What was accepted is called, once, whatever failed. */
-void foreign_loop(void)
-{
-    tally t = {0};
-    knit_loop *l;
-    atomic_int ended = 0, called = 0;
-    int watched = 0, posted = 0;
-    if (bear(knit_loop_new(&l)) != 0)
-        return;
-    for (int i = 0; i < 20; i++) {
-        start(&t, count_task, &t);
-        posted += bear(knit_loop_post(l, count_call, &called)) == 0;
-    }
-    for (int i = 0; i < 2; i++)
-        watched += bear(knit_loop_watch(l, &t.group, count_end, &ended)) == 0;
-    knit_loop_free(l);
-    CHECK_INT(ended, watched);
-    CHECK_INT(called, posted);
-    finish(&t);
-}
