@@ -35,7 +35,7 @@ test)
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
     # the libraries of examples, and the server that one of their tests starts
     wanted="$wanted libcurl4-openssl-dev libsqlite3-dev libpq-dev postgresql"
-    wanted="$wanted libuv1-dev libglib2.0-dev"
+    wanted="$wanted libuv1-dev libglib2.0-dev libmicrohttpd-dev"
     [ ! -r /etc/os-release ] || wanted="$wanted $(clang_runtime)"
     ;;
 bench)
