@@ -31,6 +31,7 @@
 #include "knit/waterfall.h"
 #include "knit/io.h"
 #include "knit/net.h"
+#include "knit/process.h"
 #include "knit/runtime.h"
 
 #endif
