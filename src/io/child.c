@@ -238,9 +238,11 @@ static void end_tree(struct knit__child *c, struct knit__attend *waiter)
     kill_all(c, waiter);
 }
 
-static int look_for_left(void *child)
+static bool is_left(struct knit__child *c)
 {
-    return knit__tree_left(&((struct knit__child *)child)->tree);
+    const enum knit__sign left = knit__tree_left(&c->tree);
+
+    return left == KNIT__PERHAPS ? look_around(c, KNIT__TREE_LOOK) > 0 : left == KNIT__YES;
 }
 
 void knit__child_finish(struct knit__child *c, bool force, struct knit__attend *waiter)
@@ -248,7 +250,7 @@ void knit__child_finish(struct knit__child *c, bool force, struct knit__attend *
     const bool leave = (c->flags & KNIT_COMMAND_LEAVE) != 0;
     knit_ctx_scope scope;
 
-    if (c->ended && (leave || !knit_blocking(look_for_left, c)))
+    if (c->ended && (leave || !is_left(c)))
         return;
     if (!force && !c->ended)
         return;

@@ -17,9 +17,6 @@ long knit__last_number(const char *path);
 /* How long it takes at least until all process numbers were given out, ns. */
 int64_t knit__pid_round(void);
 
-/* STRANGER: no member of a tree of this program, now or ever. PERHAPS: look again. */
-enum knit__sign { KNIT__STRANGER, KNIT__NO, KNIT__PERHAPS, KNIT__YES };
-
 /* By the signs a process has on itself; `now` is since boot. */
 enum knit__sign knit__tree_looks(const struct knit__tree *t, const struct knit__procstat *p,
                                  int64_t now);

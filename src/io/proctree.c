@@ -294,7 +294,7 @@ static bool is_left(const struct knit__tree *t, pid_t pid, int64_t now)
            knit__tree_looks(t, &p, now) >= KNIT__PERHAPS;
 }
 
-bool knit__tree_left(struct knit__tree *t)
+enum knit__sign knit__tree_left(const struct knit__tree *t)
 {
     const int64_t now = knit__since_boot();
     pid_t next = t->root + 1;
@@ -305,10 +305,10 @@ bool knit__tree_left(struct knit__tree *t)
         if (last < t->root || last - t->root > MOST_PROBES)
             break;
         if (next > last)
-            return false;
+            return KNIT__NO;
         for (; next <= last; next++)
             if (is_left(t, next, now))
-                return true;
+                return KNIT__YES;
     }
-    return knit__tree_walk(t, KNIT__TREE_LOOK) > 0;
+    return KNIT__PERHAPS;
 }

@@ -42,6 +42,9 @@
 
 enum { KNIT__TREE_ID = 48 };
 
+/* Is a process a member? PERHAPS: look again. STRANGER: no member of any tree of this program, ever. */
+enum knit__sign { KNIT__STRANGER, KNIT__NO, KNIT__PERHAPS, KNIT__YES };
+
 struct knit__known {
     pid_t pid;
     bool asked; /* it got SIGTERM */
@@ -67,9 +70,9 @@ void knit__tree_root(struct knit__tree *t, pid_t root);
 /* Before the root is reaped, when nothing is left, or shall be left. */
 void knit__tree_end(struct knit__tree *t);
 
-/* The root has ended, and is not reaped: may anything else be left? Takes some 10 us, seldom
- * milliseconds. */
-bool knit__tree_left(struct knit__tree *t);
+/* The root has ended, and is not reaped: is anything else left? PERHAPS: only a walk can tell. Takes
+ * some 10 us. */
+enum knit__sign knit__tree_left(const struct knit__tree *t);
 
 enum knit__tree_action { KNIT__TREE_LOOK, KNIT__TREE_ASK, KNIT__TREE_KILL };
 
