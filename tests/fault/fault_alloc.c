@@ -198,6 +198,7 @@ EXPLORE(handshakes)
 EXPLORE(blocking_calls)
 EXPLORE(descriptors)
 EXPLORE(sockets)
+EXPLORE(commands)
 EXPLORE(large_stacks)
 EXPLORE(schedules)
 EXPLORE(policies)
@@ -260,6 +261,8 @@ static const knittest tests[] = {
     COLD(descriptors_from_a_task),
     COLD(sockets_from_a_thread),
     COLD(sockets_from_a_task),
+    COLD(commands_from_a_thread),
+    COLD(commands_from_a_task),
     COLD(large_stacks_from_a_thread),
     COLD(large_stacks_from_a_task),
     COLD(schedules_from_a_thread),

@@ -50,5 +50,7 @@ void results(void);
 void descriptors(void);
 /* scenarios_net.c */
 void sockets(void);
+/* scenarios_process.c */
+void commands(void);
 
 #endif
