@@ -33,6 +33,7 @@
 #include "knit/net.h"
 #include "knit/signal.h"
 #include "knit/loop.h"
+#include "knit/process.h"
 #include "knit/runtime.h"
 
 #endif

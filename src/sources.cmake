@@ -108,5 +108,15 @@ set(KNIT_SOURCES
   group/singleflight.c
   group/waterfall.c
   group/stream.c
+  io/capture.c
+  io/child.c
+  io/command.c
+  io/guardian.S
+  io/guardian.c
+  io/process.c
+  io/procsigns.c
+  io/proctree.c
+  io/pump.c
+  io/spawn.c
   runtime.c
 )

@@ -23,6 +23,8 @@ FLAGS = {  # the library of a contender, and the Debian package that has it
     "urcu": (["-lurcu-memb", "-lurcu-cds", "-lurcu-common"], "liburcu-dev"),
     "pthread": ([], "gcc"),
     "serial": ([], "gcc"),
+    "posix_spawn": ([], "gcc"),
+    "xargs": ([], "gcc"),
 }
 RUST_REGISTRY = "/usr/share/cargo/registry"
 GO_SOURCES = "/usr/share/gocode"

@@ -392,6 +392,15 @@ PROGRAMS = [
         extra=10,
     ),
     Program(
+        "processes",
+        [Output("processes", "2,000 commands `true`, 8 at once", "us/command")],
+        ["knit", "posix_spawn", "go", "xargs"],
+        size=2000,
+        quick=500,
+        extra=8,
+        min_threads=2,
+    ),
+    Program(
         "digest",
         [Output("digest", "SHA-256 of every file of a tree of 500 MB, cached", "s")],
         ["knit", "go", "xargs", "xargs_openssl"],

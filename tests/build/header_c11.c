@@ -71,6 +71,15 @@ static int use_loops(void)
     return 0;
 }
 
+static int use_commands(void)
+{
+    const knit_command none = {.argv = (const char *[]){"/no/such/program", NULL},
+                               .grace = KNIT_COMMAND_GRACE,
+                               .keep = KNIT_COMMAND_KEEP};
+
+    return knit_command_run(&none, NULL) == KNIT_COMMAND_FAILED || KNIT_COMMAND_LINE < 1;
+}
+
 static int leave_early(void)
 {
     KNIT_SCOPE(g, NULL) {
@@ -112,6 +121,8 @@ int main(void)
         return 8;
     if (use_loops() != 0)
         return 9;
+    if (use_commands() != 0)
+        return 10;
     errno = 7;
     return errno == 7 && KNIT_SITE("x")->line == __LINE__ ? 0 : 7;
 }

@@ -70,6 +70,13 @@ int main()
     if (knit_results_init(&rs, &h) != 0 || knit_results_go(&rs, &slot, succeed, nullptr) != 0 ||
         knit_results_next(&rs, &got) != 0 || got != &slot || knit_errgroup_wait(&h) != 0)
         return 11;
+    const char *argv[] = {"/no/such/program", nullptr};
+    knit_command command = {};
+    command.argv = argv;
+    command.grace = KNIT_COMMAND_GRACE;
+    command.keep = KNIT_COMMAND_KEEP;
+    if (knit_command_run(&command, nullptr) == KNIT_COMMAND_FAILED || KNIT_COMMAND_LINE < 1)
+        return 12;
     errno = 7;
     return errno == 7 ? 0 : 7;
 }

@@ -199,6 +199,7 @@ EXPLORE(blocking_calls)
 EXPLORE(descriptors)
 EXPLORE(sockets)
 EXPLORE(signals)
+EXPLORE(commands)
 EXPLORE(large_stacks)
 EXPLORE(schedules)
 EXPLORE(policies)
@@ -264,6 +265,8 @@ static const knittest tests[] = {
     COLD(sockets_from_a_task),
     COLD(signals_from_a_thread),
     COLD(signals_from_a_task),
+    COLD(commands_from_a_thread),
+    COLD(commands_from_a_task),
     COLD(large_stacks_from_a_thread),
     COLD(large_stacks_from_a_task),
     COLD(schedules_from_a_thread),

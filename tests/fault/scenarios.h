@@ -52,5 +52,7 @@ void foreign_loop(void);
 void descriptors(void);
 /* scenarios_net.c */
 void sockets(void);
+/* scenarios_process.c */
+void commands(void);
 
 #endif
