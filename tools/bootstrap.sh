@@ -41,7 +41,7 @@ test)
 bench)
     wanted="$base g++ pkg-config python3 libssl-dev"
     optional="golang-go golang-golang-x-sync-dev libtbb-dev libboost-fiber-dev libomp-dev clang
-        cargo librust-tokio-dev librust-crossbeam-channel-dev liburcu-dev libuv1-dev"
+        cargo librust-tokio-dev librust-crossbeam-channel-dev liburcu-dev libuv1-dev wrk"
     ;;
 *)
     echo "bootstrap.sh: no such goal: $goal" >&2

@@ -25,6 +25,9 @@ FLAGS = {  # the library of a contender, and the Debian package that has it
     "serial": ([], "gcc"),
     "posix_spawn": ([], "gcc"),
     "xargs": ([], "gcc"),
+    "epoll": ([], "gcc"),
+    "splice": ([], "gcc"),
+    "load": ([], "gcc"),
 }
 RUST_REGISTRY = "/usr/share/cargo/registry"
 GO_SOURCES = "/usr/share/gocode"
@@ -189,7 +192,8 @@ def write(path, text):
 def cargo_toml():
     dependencies = ['libc = "0.2"',
                     'tokio = { version = "1", '
-                    'features = ["rt-multi-thread", "sync", "time", "macros"] }']
+                    'features = ["rt-multi-thread", "sync", "time", "macros", "net", '
+                    '"io-util"] }']
     crossbeam = bool(glob.glob(f"{RUST_REGISTRY}/crossbeam-channel-[0-9]*"))
     if crossbeam:
         dependencies.append('crossbeam-channel = "0.5"')

@@ -26,7 +26,10 @@ class Program:
     divide: dict = field(default_factory=dict)  # contender: so much smaller is its SIZE
     absent: dict = field(default_factory=dict)  # contender: why there is none
     min_threads: int = 1
+    max_threads: int = 1000
     bytes_each: int = 0  # memory the hungriest contender needs for each of SIZE
+    load: str = ""  # servers: what lib/load.c plays, with EXTRA connections for SIZE ms
+    takes_file: bool = False  # EXTRA is the path of a file of SIZE MiB
 
     def size_for(self, contender, quick):
         size = self.quick if quick else self.size
@@ -150,6 +153,42 @@ RACES = [
         extra=winners,
     )
     for name, winners in (("race", 1), ("take", 3))
+]
+
+SERVERS = [
+    Program(
+        folder,
+        [
+            Output(problem, about + ": server's CPU", unit),
+            Output(problem + "_rate", "the same: how many", "1/s", "rate", higher_is_better=True),
+        ],
+        ["knit", "epoll", "go", "uv", "tokio"] + more,
+        size=1000,
+        quick=300,
+        extra=connections,
+        max_threads=1,
+        load=load,
+    )
+    for folder, problem, load, connections, more, about, unit in (
+        ("echo", "echo", "echo", 100, [],
+         "64 bytes back and forth, 100 connections", "ns/request"),
+        ("echo", "echo_5000", "echo", 5000, [], "the same, 5,000 connections", "ns/request"),
+        ("echo", "accept", "accept", 32, [],
+         "connect, a byte back and forth, close; 32 at a time", "ns/connection"),
+        ("http", "http", "http", 100, ["go_http"],
+         "keep-alive requests on 100 connections", "ns/request"),
+    )
+] + [
+    Program(
+        "echo",
+        [Output("idle", "10,000 connections, used once and kept: server's memory", "B/connection")],
+        ["knit", "epoll", "go", "uv", "tokio"],
+        size=1,
+        quick=1,
+        extra=10_000,
+        max_threads=1,
+        load="idle",
+    )
 ]
 
 PROGRAMS = [
@@ -390,6 +429,20 @@ PROGRAMS = [
         size=5_000_000,
         quick=1_000_000,
         extra=10,
+    ),
+    *SERVERS,
+    Program(
+        "copy",
+        [
+            Output("copy", "a cached file of 1 GiB through a pipe, and thrown away", "GB/s",
+                   higher_is_better=True),
+            Output("copy_cpu", "the same: processor time", "s", "cpu"),
+        ],
+        ["knit", "splice", "pthread", "go"],
+        size=1024,  # MiB
+        quick=256,
+        takes_file=True,
+        absent={"tokio": "its files go through a pool of threads", "uv": "the same"},
     ),
     Program(
         "processes",

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
 pub struct Args {
@@ -20,13 +21,38 @@ pub fn args() -> Args {
 }
 
 /// The scheduler a Tokio user takes for so many threads: for one, the lighter one.
-pub fn runtime(threads: usize) -> Runtime {
+fn builder(threads: usize) -> Builder {
     let mut builder = if threads == 1 {
         Builder::new_current_thread()
     } else {
         Builder::new_multi_thread()
     };
-    builder.worker_threads(threads).enable_time().build().expect("runtime")
+    builder.worker_threads(threads);
+    builder
+}
+
+pub fn runtime(threads: usize) -> Runtime {
+    builder(threads).enable_time().build().expect("runtime")
+}
+
+/// What a connection of a server reads at most at a time, as in serve.h.
+pub const SERVE_BUFFER: usize = 1024;
+
+/// All of main of a server: a task for each connection. The port is told to who started us (load.c).
+pub fn serve<H, F>(handle: H)
+where
+    H: Fn(TcpStream) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let rt = builder(args().threads).enable_io().build().expect("runtime");
+    rt.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        println!("{}", listener.local_addr().expect("address").port());
+        loop {
+            let (conn, _) = listener.accept().await.expect("accept");
+            tokio::spawn(handle(conn));
+        }
+    });
 }
 
 /// Run a future as a task and wait for it: what it spawns is spawned from inside the runtime.
