@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <knit/errno.h> /* these functions park between calls that set errno */
@@ -109,6 +110,21 @@ int knit__child_start(struct knit__child *c, const knit_command *command)
 
 /* ---- wait ---- */
 
+static int sleep_in_thread(void *until)
+{
+    const struct timespec ts = {.tv_sec = *(knit_time *)until / KNIT_SECOND,
+                                .tv_nsec = *(knit_time *)until % KNIT_SECOND};
+
+    return -clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+}
+
+int knit__child_rest(knit_time until)
+{
+    int r = knit_sleep_until(until);
+
+    return r == -ENOMEM ? knit_blocking(sleep_in_thread, &until) : r;
+}
+
 bool knit__child_has_ended(struct knit__child *c)
 {
     siginfo_t info = {0};
@@ -130,7 +146,7 @@ static int look_until(struct knit__child *c, knit_time deadline)
     while (r == 0 && !knit__child_has_ended(c)) {
         if (knit_now() >= deadline)
             return -ETIMEDOUT;
-        r = knit_sleep_until(sooner(deadline, after(pause)));
+        r = knit__child_rest(sooner(deadline, after(pause)));
         pause = pause < KNIT__CHILD_LOOK ? pause * 2 : KNIT__CHILD_LOOK;
     }
     return r;
@@ -154,7 +170,7 @@ int knit__child_wait(struct knit__child *c, knit_time deadline)
 static int just_wait(struct knit__attend *waiter, struct knit__child *c, knit_time deadline)
 {
     (void)waiter;
-    return c->ended ? knit_sleep_until(deadline) : knit__child_wait(c, deadline);
+    return c->ended ? knit__child_rest(deadline) : knit__child_wait(c, deadline);
 }
 
 struct knit__attend knit__child_attend = {just_wait};

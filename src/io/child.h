@@ -35,6 +35,8 @@ struct knit__child {
 /* 0, or why it could not be started, with a text. */
 int knit__child_start(struct knit__child *c, const knit_command *command);
 
+/* knit_sleep_until, also without memory for a timer: then the thread sleeps. */
+int knit__child_rest(knit_time until);
 /* Whether the root has ended, by a look. */
 bool knit__child_has_ended(struct knit__child *c);
 /* Wait until the root has ended: 0, or what ended the wait. */

@@ -5,7 +5,6 @@
 #include "fd.h"
 
 #include <knit/io.h>
-#include <knit/task.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -141,11 +140,11 @@ static int pump_wait(struct knit__attend *waiter, struct knit__child *c, knit_ti
 
     while (r == 0 && c->ended == before) {
         if (!has_pipes(p))
-            return before ? knit_sleep_until(deadline) : knit__child_wait(c, deadline);
+            return before ? knit__child_rest(deadline) : knit__child_wait(c, deadline);
         r = step(p, c, deadline);
         if (r < 0 && r != -ETIMEDOUT &&
             r != -ECANCELED) /* short of something, and yet to be ended */
-            return before ? knit_sleep_until(deadline) : knit__child_wait(c, deadline);
+            return before ? knit__child_rest(deadline) : knit__child_wait(c, deadline);
     }
     return r;
 }
