@@ -45,7 +45,8 @@ ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible)
     return r < 0 ? r : b.result;
 }
 
-/* The same until the deadline: that of a context of its own. */
+/* The same until the deadline: that of a context of its own. With one that has passed it gets a
+ * moment: it should not have to wait. */
 static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
 {
     knit_ctx_scope scope;
@@ -54,6 +55,8 @@ static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
 
     if (deadline == KNIT__NEVER)
         return knit__fd_block(fd, call, true);
+    if (knit__waitq_too_late(deadline))
+        deadline = knit__clock_now() + KNIT_MILLISECOND;
     r = knit_ctx_with_deadline(knit_ctx_current(), deadline, &ctx);
     if (r < 0)
         return r;
@@ -68,23 +71,49 @@ static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
 
 /* ---- calls that wait ---- */
 
-/* Nothing can be had without blocking: wait until something may, or block. */
+/* Which of the events hold now. Apart, as is all that reads errno: the caller goes on on another
+ * thread, whose errno is elsewhere. */
+static KNIT__NOINLINE int poll_now(int fd, unsigned events)
+{
+    static const short bits[] = {POLLIN, POLLOUT, POLLPRI};
+    struct pollfd p = {.fd = fd};
+    unsigned now = 0;
+
+    for (int i = 0; i < 3; i++)
+        p.events = (short)(p.events | (events & 1u << i ? bits[i] : 0));
+    while (poll(&p, 1, 0) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    if (p.revents & POLLNVAL)
+        return -EBADF;
+    if (p.revents & (POLLERR | POLLHUP))
+        return (int)events;
+    for (int i = 0; i < 3; i++)
+        now |= p.revents & bits[i] ? 1u << i : 0;
+    return (int)now;
+}
+
+/* Nothing can be had without blocking: wait until something may, or block. -EAGAIN: try again. */
 static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
                              struct knit__fd_call *call, uint32_t seen, uint32_t vain,
                              int64_t deadline)
 {
+    uint32_t what = direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT;
     ssize_t r;
 
-    if (call->blocking)
-        r = knit__slot_wait_level(s, fd, direction == KNIT__IN ? KNIT__POLL_IN : KNIT__POLL_OUT,
-                                  deadline);
-    else
+    if (call->blocking) {
+        r = poll_now(fd, what);
+        if (r > 0)
+            return block_until(fd, call, deadline);
+        if (r == 0)
+            r = knit__slot_wait_level(s, fd, what, deadline);
+    } else {
         r = knit__slot_wait(s, fd, direction, seen, vain, deadline);
+    }
     if (r == -EPERM && call->block)
         return knit__fd_block(fd, call, false);
-    if (r == 0)
-        return call->blocking ? block_until(fd, call, deadline) : -EAGAIN;
-    return r;
+    return r == 0 ? -EAGAIN : r;
 }
 
 ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t deadline)
@@ -114,29 +143,6 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
             r = wait_or_block(s, fd, direction, call, seen, vain++, deadline);
     } while (r == -EAGAIN);
     return r;
-}
-
-/* Which of the events hold now. Apart, as is all that reads errno: the caller goes on on another
- * thread, whose errno is elsewhere. */
-static KNIT__NOINLINE int poll_now(int fd, unsigned events)
-{
-    static const short bits[] = {POLLIN, POLLOUT, POLLPRI};
-    struct pollfd p = {.fd = fd};
-    unsigned now = 0;
-
-    for (int i = 0; i < 3; i++)
-        p.events = (short)(p.events | (events & 1u << i ? bits[i] : 0));
-    while (poll(&p, 1, 0) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
-    if (p.revents & POLLNVAL)
-        return -EBADF;
-    if (p.revents & (POLLERR | POLLHUP))
-        return (int)events;
-    for (int i = 0; i < 3; i++)
-        now |= p.revents & bits[i] ? 1u << i : 0;
-    return (int)now;
 }
 
 int knit_wait_fd(int fd, unsigned events, knit_time deadline)

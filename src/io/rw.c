@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <knit/io.h>
+#include <limits.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ struct transfer {
     struct knit__fd_call call;
     const struct iovec *iov;
     int count;
-    bool out;
+    bool out, pipe;
     struct iovec one;
 };
 
@@ -57,6 +59,7 @@ static ssize_t by_vector(const struct transfer *t, int fd, int flags)
 static ssize_t by_mode(struct transfer *t, struct knit__slot *s, int fd)
 {
     int mode = fcntl(fd, F_GETFL);
+    struct stat st;
     ssize_t n;
 
     if (mode < 0)
@@ -68,7 +71,10 @@ static ssize_t by_mode(struct transfer *t, struct knit__slot *s, int fd)
         knit__slot_hint(s, 0);
         return n;
     }
-    t->call.blocking = true;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    t->pipe = S_ISFIFO(st.st_mode);
+    t->call.blocking = !S_ISREG(st.st_mode); /* files need not be waited for */
     return -EAGAIN;
 }
 
@@ -93,9 +99,21 @@ static ssize_t once(struct knit__fd_call *call, struct knit__slot *s, int fd)
     return by_mode(t, s, fd);
 }
 
+/* A pipe with room takes PIPE_BUF bytes at once; more would block until somebody reads. */
 static ssize_t block(struct knit__fd_call *call, int fd)
 {
-    return by_vector((struct transfer *)(void *)call, fd, 0);
+    struct transfer part = *(struct transfer *)(void *)call;
+    struct iovec little;
+
+    if (part.out && part.pipe && call->most > PIPE_BUF) {
+        while (part.iov->iov_len == 0)
+            part.iov++;
+        little = *part.iov;
+        little.iov_len = little.iov_len < PIPE_BUF ? little.iov_len : PIPE_BUF;
+        part.iov = &little;
+        part.count = 1;
+    }
+    return by_vector(&part, fd, 0);
 }
 
 /* Without a byte to put anywhere recv would wait for some, or drop a datagram. */

@@ -8,6 +8,8 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@ enum {
     FDS_PIPE_NONBLOCKING, /* foreign */
     FDS_SOCKET_BLOCKING,  /* unix, foreign */
     FDS_TCP,              /* foreign, non-blocking */
+    FDS_FIFO,             /* foreign, in blocking mode, and the kernel knows no way around that */
     FDS_KINDS
 };
 
@@ -33,6 +36,11 @@ typedef struct fds {
 static inline bool fds_is_tcp(int kind)
 {
     return kind == FDS_TCP || kind == FDS_TCP_ADOPTED;
+}
+
+static inline bool fds_is_socket(int kind)
+{
+    return fds_is_tcp(kind) || kind == FDS_SOCKET_ADOPTED || kind == FDS_SOCKET_BLOCKING;
 }
 
 static inline void fds_tcp(int pair[2])
@@ -51,6 +59,19 @@ static inline void fds_tcp(int pair[2])
     CHECK_INT(close(listener), 0);
 }
 
+static inline void fds_fifo(int pair[2])
+{
+    char dir[] = "/tmp/knit-io-XXXXXX", path[64];
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    CHECK_INT(mkfifo(path, 0600), 0);
+    pair[0] = open(path, O_RDONLY | O_NONBLOCK);
+    pair[1] = open(path, O_WRONLY);
+    CHECK(pair[0] >= 0 && pair[1] >= 0);
+    CHECK_INT(fcntl(pair[0], F_SETFL, O_RDONLY), 0);
+    CHECK_INT(unlink(path) + rmdir(dir), 0);
+}
+
 static inline fds fds_new(int kind)
 {
     int p[2];
@@ -60,6 +81,7 @@ static inline fds fds_new(int kind)
         kind = kind == FDS_TCP ? FDS_SOCKET_BLOCKING : FDS_SOCKET_ADOPTED;
     switch (kind) {
     case FDS_PIPE: CHECK_INT(knit_pipe(p), 0); break;
+    case FDS_FIFO: fds_fifo(p); break;
     case FDS_PIPE_BLOCKING:
     case FDS_PIPE_NONBLOCKING: CHECK_INT(pipe(p), 0); break;
     case FDS_SOCKET_ADOPTED:
