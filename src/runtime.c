@@ -11,6 +11,7 @@
 #include "group/group.h"
 #include "group/limit.h"
 #include "io/netpoll.h"
+#include "io/resolve.h"
 #include "io/signal.h"
 #include "plat/simulated.h"
 #include "sched/census.h"
@@ -168,6 +169,7 @@ static void stop_at_exit(void)
     if (env_set("KNIT_STACK_CENSUS") && knit__census_on)
         knit__census_print();
     knit__signals_stop();
+    knit__resolver_stop();
     if (atomic_load_explicit(&runtime.started, memory_order_acquire) && knit__sched_stop()) {
         knit__extras_stop();
         knit__netpoll_stop();
@@ -197,6 +199,7 @@ static void after_fork_child(void)
     if (atomic_load_explicit(&runtime.started, memory_order_relaxed))
         knit__sched_abandon();
     knit__netpoll_abandon();
+    knit__resolver_abandon();
     atomic_store_explicit(&runtime.started, false, memory_order_relaxed);
     pthread_mutex_unlock(&runtime.lock);
 }

@@ -9,7 +9,9 @@
  * Of the two that share a look-up the one that comes later frees it; `lock` decides, under which
  * nothing is taken. The thread sets off the event under the lock too: who has left has closed it.
  *
- * In the child of a fork the look-ups that were under way never end: their places stay taken. */
+ * A look-up that was left alone gives its place back when it ends, which may be while the process does.
+ * The runtime that it would wake a task of then stops: from knit__resolver_stop on places are owed
+ * only. Their lock is taken with nothing held. */
 #define _GNU_SOURCE
 #include "resolve.h"
 
@@ -26,7 +28,51 @@
 
 enum { LOOKUPS = 32 };
 
-static knit_semaphore places; /* of look-ups */
+static struct {
+    knit_semaphore free; /* places */
+    struct knit__lock lock;
+    /* lock */
+    bool stopped;
+    int owed;
+} places;
+
+/* All there are, the first time; and those that were owed. */
+static void places_begin(void)
+{
+    int owed;
+
+    (void)knit_semaphore_resize(&places.free, LOOKUPS);
+    knit__lock(&places.lock);
+    owed = places.owed;
+    places.owed = 0;
+    places.stopped = false;
+    knit__unlock(&places.lock);
+    if (owed > 0)
+        knit_semaphore_release(&places.free, owed);
+}
+
+/* By a thread that nobody waits for. */
+static void place_give_back(void)
+{
+    knit__lock(&places.lock);
+    if (places.stopped)
+        places.owed++;
+    else
+        knit_semaphore_release(&places.free, 1);
+    knit__unlock(&places.lock);
+}
+
+void knit__resolver_stop(void)
+{
+    knit__lock(&places.lock);
+    places.stopped = true;
+    knit__unlock(&places.lock);
+}
+
+void knit__resolver_abandon(void)
+{
+    memset(&places, 0, sizeof places);
+}
 
 struct lookup {
     /* set at birth */
@@ -66,9 +112,10 @@ static void *lookup_main(void *arg)
     if (!left)
         knit_event_set(l->event);
     knit__unlock(&l->lock);
-    if (left)
+    if (left) {
         lookup_free(l);
-    knit_semaphore_release(&places, 1);
+        place_give_back();
+    }
     return NULL;
 }
 
@@ -195,20 +242,19 @@ static int look_up(const struct knit__network *network, const struct knit__endpo
     int64_t woken;
     int r;
 
-    (void)knit_semaphore_resize(&places, LOOKUPS); /* sets it up, the first time */
-    r = knit_semaphore_acquire_until(&places, 1, deadline);
+    places_begin();
+    r = knit_semaphore_acquire_until(&places.free, 1, deadline);
     if (r < 0)
         return r;
     r = lookup_new(network, e, to_listen, &l);
-    if (r < 0) {
-        knit_semaphore_release(&places, 1);
-        return r;
+    if (r == 0) {
+        woken = knit_event_wait(l->event, deadline);
+        if (!lookup_leave(l))
+            return (int)woken; /* woken < 0: nobody else sets it off. It keeps the place */
+        r = lookup_result(l, ret_list);
+        lookup_free(l);
     }
-    woken = knit_event_wait(l->event, deadline);
-    if (!lookup_leave(l))
-        return (int)woken; /* woken < 0: nobody else sets it off */
-    r = lookup_result(l, ret_list);
-    lookup_free(l);
+    knit_semaphore_release(&places.free, 1);
     return r;
 }
 

@@ -11,4 +11,9 @@ int knit__resolve(const struct knit__network *network, const char *address, bool
 /* What a result of getaddrinfo (not 0), and errno after it, are as a code of ours. */
 int knit__resolver_code(int code, int saved_errno);
 
+/* The runtime stops: look-ups that were left alone wake nobody from now on. The child of a fork: there
+ * are none of them. */
+void knit__resolver_stop(void);
+void knit__resolver_abandon(void);
+
 #endif

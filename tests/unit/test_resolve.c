@@ -207,6 +207,34 @@ static void a_look_up_that_is_given_up_ends_by_itself(void)
     kt_until(resolver_in() == 0 && resolver_lists() == 0);
 }
 
+static int resolve_in_child(void *arg)
+{
+    resolver_set(false, 0, "127.0.0.1", NULL);
+    return resolve_name(arg);
+}
+
+/* The look-ups of the parent are not there, nor do they take the child's places. */
+static void the_child_of_a_fork_looks_up_as_ever(void)
+{
+    knit_address *list;
+    knit_errgroup g;
+    if (KT_TSAN)
+        kt_skip("TSan allows no threads after a fork");
+    resolver_set(true, 0, "127.0.0.1", NULL);
+    CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+    for (int i = 0; i < 32; i++)
+        CHECK_INT(knit_errgroup_go(&g, resolve_name, NULL), 0);
+    kt_until(resolver_in() == 32);
+    knit_errgroup_cancel(&g, 0);
+    CHECK_INT(knit_errgroup_close(&g), -ECANCELED);
+    CHECK_INT(kt_child(resolve_in_child, NULL), 0);
+    CHECK_INT(knit_resolve_until("tcp", "name.test:7", knit_now() + KNIT_MILLISECOND, &list),
+              -ETIMEDOUT);
+    resolver_set(false, 0, "127.0.0.1", NULL);
+    CHECK_INT(resolve_name(NULL), 0);
+    kt_until(resolver_in() == 0 && resolver_lists() == 0);
+}
+
 static const knittest tests[] = {
     BOTH(every_answer_is_in_the_list),
     BOTH(each_failure_has_a_code),
@@ -214,6 +242,7 @@ static const knittest tests[] = {
     BOTH(dial_goes_on_to_the_next_address),
     BOTH(look_ups_have_threads_of_their_own_but_few),
     BOTH(a_look_up_that_is_given_up_ends_by_itself),
+    ALONE(the_child_of_a_fork_looks_up_as_ever),
 };
 
 KNITTEST_MAIN(tests)
