@@ -1,9 +1,9 @@
 /* The composition root: the only file that sees every floor.
  *
  * Start (first use, under the lock): barrier, stacks, workers (their threads come later), guests.
- * Stop (atexit): workers leave their loops, monitor, guests, queues, workers, stacks, error
- * records, the poller's set. If something still runs 200 ms after it was asked to stop, or exit was called by a task,
- * nothing is freed: the process is ending anyway.
+ * Stop (atexit): signals, resolver; workers leave their loops, monitor, guests, queues, workers,
+ * stacks, error records, the set of the poller. If something still runs 200 ms after it was asked to
+ * stop, or exit was called by a task, nothing is freed: the process is ending anyway.
  * Fork: the child begins without a runtime; a task that forked goes on there as a plain thread, its
  * stack included, and must exec or _exit. */
 #include "runtime.h"

@@ -1,6 +1,6 @@
 /* fork(): the child of a thread starts with a fresh runtime of its own; the child of a task may
  * exec or _exit. The parent notices nothing. */
-#include "knittest.h"
+#include "fds.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -107,6 +107,27 @@ static void parked_tasks_stay_with_the_parent(void)
     kt_gate_free(gate);
 }
 
+static int use_descriptors(void *arg)
+{
+    const fds *f = arg;
+    char c = 0;
+    CHECK_INT(knit_wait_fd(f->in, KNIT_READABLE, knit_now() + KNIT_MILLISECOND), -ETIMEDOUT);
+    CHECK_INT(knit_write(f->out, "x", 1), 1);
+    CHECK_INT(knit_read(f->in, &c, 1), 1);
+    CHECK_INT(c, 'x');
+    return 45;
+}
+
+static void a_child_has_its_own_poller(void)
+{
+    need_threads_after_fork();
+    fds f = fds_new(FDS_SOCKET_ADOPTED);
+    CHECK_INT(use_descriptors(&f), 45);
+    CHECK_INT(kt_child(use_descriptors, &f), 45);
+    CHECK_INT(use_descriptors(&f), 45);
+    fds_close(&f);
+}
+
 /* Keeps every lock of the runtime busy. */
 static int make_noise(void *arg)
 {
@@ -206,6 +227,7 @@ static const knittest tests[] = {
     ALONE(the_child_of_a_child_can_use_knit_again),
     ALONE(a_child_that_does_not_use_knit_exits_cleanly),
     ALONE(parked_tasks_stay_with_the_parent),
+    ALONE(a_child_has_its_own_poller),
     ALONE(a_fork_in_the_middle_of_work_gives_a_sound_child),
     ALONE(a_task_may_fork_and_exit_the_child),
     ALONE(a_task_may_fork_and_exec_in_the_child),
