@@ -197,7 +197,8 @@ KNIT_API int knit_process_take(knit_process *process, int which);
  * Threads:  any task, any thread, until it is closed. */
 KNIT_API int knit_process_signal(knit_process *process, int signal);
 
-/* Wait until the command itself has ended: its result, as of knit_command_run. It stays to be closed.
+/* Wait until the command itself has ended (with GUARD: and all it started): its result, as of
+ * knit_command_run. It stays to be closed.
  *
  * Parks:    yes, unless it has ended.
  * Cancel:   -ECANCELED or -ETIMEDOUT when the ambient context ends first; the command goes on.

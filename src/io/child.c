@@ -125,12 +125,24 @@ int knit__child_rest(knit_time until)
     return r == -ENOMEM ? knit_blocking(sleep_in_thread, &until) : r;
 }
 
+/* By the pidfd, which is nobody else's; by the number where the kernel cannot. */
+static int wait_for_root(const struct knit__child *c, siginfo_t *info, int flags)
+{
+    int r = -1;
+
+    if (c->spawned.pidfd >= 0)
+        r = waitid(P_PIDFD, (id_t)c->spawned.pidfd, info, WEXITED | flags);
+    if (c->spawned.pidfd < 0 || (r < 0 && errno == EINVAL))
+        r = waitid(P_PID, (id_t)c->spawned.root, info, WEXITED | flags);
+    return r < 0 ? -errno : 0;
+}
+
 bool knit__child_has_ended(struct knit__child *c)
 {
     siginfo_t info = {0};
-    int r = c->ended ? 0 : waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | WNOHANG | WNOWAIT);
+    int r = c->ended ? 0 : wait_for_root(c, &info, WNOHANG | WNOWAIT);
 
-    if (r < 0 && errno == ECHILD)
+    if (r == -ECHILD)
         c->ended = c->tree.lost = true;
     else if (r == 0 && info.si_pid != 0)
         c->ended = true;
@@ -161,15 +173,16 @@ int knit__child_wait(struct knit__child *c, knit_time deadline)
     if (c->spawned.pidfd < 0)
         return look_until(c, deadline);
     r = knit_wait_fd(c->spawned.pidfd, KNIT_READABLE, deadline);
-    c->ended = r >= 0;
+    if (r >= 0)
+        (void)knit__child_has_ended(c); /* is it still ours? */
     if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
         return look_until(c, deadline); /* short of something: a command must be waited for */
     return r < 0 ? r : 0;
 }
 
-static int just_wait(struct knit__attend *waiter, struct knit__child *c, knit_time deadline)
+static int just_wait(struct knit__attend *attend, struct knit__child *c, knit_time deadline)
 {
-    (void)waiter;
+    (void)attend;
     return c->ended ? knit__child_rest(deadline) : knit__child_wait(c, deadline);
 }
 
@@ -238,20 +251,20 @@ static void kill_all(struct knit__child *c, struct knit__attend *attend)
     }
 }
 
-static void end_tree(struct knit__child *c, struct knit__attend *waiter)
+static void end_tree(struct knit__child *c, struct knit__attend *attend)
 {
     const bool guarded = c->spawned.control >= 0 && !c->ended;
-    const knit_duration grace = c->grace > 0 ? c->grace : 0;
+    knit_time deadline = after(c->grace > 0 ? c->grace : 0);
 
-    if (grace > 0 || guarded) {
-        if (guarded)
-            (void)kill(c->spawned.root, SIGTERM); /* it does all of this by itself */
-        else
-            (void)look_around(c, KNIT__TREE_ASK);
-        if (gone_within(c, after(guarded ? grace + GUARDIAN_TIME : grace), waiter))
-            return;
-    }
-    kill_all(c, waiter);
+    if (guarded && deadline < KNIT_FOREVER - GUARDIAN_TIME)
+        deadline += GUARDIAN_TIME;
+    if (guarded)
+        (void)kill(c->spawned.root, SIGTERM); /* it does all of this by itself */
+    else if (c->grace > 0)
+        (void)look_around(c, KNIT__TREE_ASK);
+    if ((guarded || c->grace > 0) && gone_within(c, deadline, attend))
+        return;
+    kill_all(c, attend);
 }
 
 static bool is_left(struct knit__child *c)
@@ -261,17 +274,15 @@ static bool is_left(struct knit__child *c)
     return left == KNIT__PERHAPS ? look_around(c, KNIT__TREE_LOOK) > 0 : left == KNIT__YES;
 }
 
-void knit__child_finish(struct knit__child *c, bool force, struct knit__attend *waiter)
+void knit__child_finish(struct knit__child *c, struct knit__attend *attend)
 {
     const bool leave = (c->flags & KNIT_COMMAND_LEAVE) != 0;
     knit_ctx_scope scope;
 
     if (c->ended && (leave || !is_left(c)))
         return;
-    if (!force && !c->ended)
-        return;
     knit_ctx_enter(knit_ctx_background(), &scope);
-    end_tree(c, waiter);
+    end_tree(c, attend);
     knit_ctx_leave(&scope);
 }
 
@@ -307,8 +318,8 @@ int knit__child_result(struct knit__child *c, bool reap, knit_command_result *re
     if (reap)
         knit__tree_end(&c->tree);
     do
-        r = waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | (reap ? 0 : WNOWAIT));
-    while (r < 0 && errno == EINTR);
+        r = c->tree.lost ? -ECHILD : wait_for_root(c, &info, reap ? 0 : WNOWAIT);
+    while (r == -EINTR);
     if (r == 0 && !guardian_says(c, ret))
         fill(ret, info.si_status, info.si_code == CLD_EXITED ? 0 : info.si_status,
              info.si_code == CLD_DUMPED);

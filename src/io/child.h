@@ -17,7 +17,7 @@ enum { KNIT__CHILD_NAME = 64 };
  * knit_wait_fd. */
 struct knit__child;
 struct knit__attend {
-    int (*wait)(struct knit__attend *waiter, struct knit__child *child, knit_time deadline);
+    int (*wait)(struct knit__attend *attend, struct knit__child *child, knit_time deadline);
 };
 
 struct knit__child {
@@ -50,8 +50,8 @@ int knit__child_result(struct knit__child *c, bool reap, knit_command_result *re
 /* Give r an error text and back. */
 int knit__child_explain(const struct knit__child *c, int r, const knit_command_result *result);
 
-/* End the tree: at once what is left of a command that has ended; by force the command too. When it
- * returns the root has ended. The ambient context does not count. */
-void knit__child_finish(struct knit__child *c, bool force, struct knit__attend *waiter);
+/* End the tree, the command too if it has not ended. With KNIT_COMMAND_LEAVE what is left of a command
+ * that has ended is let alone. When it returns the root has ended. The ambient context does not count. */
+void knit__child_finish(struct knit__child *c, struct knit__attend *attend);
 
 #endif

@@ -53,7 +53,7 @@ static int watch(struct knit__child *child, const knit_command *command, knit_co
         ended_by = knit__pump_run(&pump, child);
     if (ended_by == 0)
         ended_by = pump.error;
-    knit__child_finish(child, ended_by != 0, &pump.waiter);
+    knit__child_finish(child, &pump.attend);
     if (knit__pump_drain(&pump, ret) != 0 && ended_by == 0)
         ended_by = pump.error;
     knit__pump_fini(&pump);

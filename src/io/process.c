@@ -180,7 +180,7 @@ int knit_process_close(knit_process *process, knit_command_result *ret_result)
 
         (void)knit__child_has_ended(c);
         unlink_from_owner(process);
-        knit__child_finish(c, true, &knit__child_attend);
+        knit__child_finish(c, &knit__child_attend);
         r = knit__child_result(c, true, &result);
         r = knit__child_explain(c, r, &result);
         free(process);

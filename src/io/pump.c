@@ -90,7 +90,8 @@ static int watch(struct knit__pump *p, int fd, uint32_t events, uint32_t number)
 
 static void child_ended(struct knit__pump *p, struct knit__child *c)
 {
-    c->ended = true;
+    if (!knit__child_has_ended(c))
+        return;
     if (p->watches_child)
         (void)epoll_ctl(p->set, EPOLL_CTL_DEL, c->spawned.pidfd, NULL);
     p->watches_child = false;
@@ -132,9 +133,9 @@ static int step(struct knit__pump *p, struct knit__child *c, knit_time deadline)
     return r < 0 && !(blind && r == -ETIMEDOUT) ? r : 0;
 }
 
-static int pump_wait(struct knit__attend *waiter, struct knit__child *c, knit_time deadline)
+static int pump_wait(struct knit__attend *attend, struct knit__child *c, knit_time deadline)
 {
-    struct knit__pump *p = (struct knit__pump *)(void *)waiter;
+    struct knit__pump *p = (struct knit__pump *)(void *)attend;
     const bool before = c->ended;
     int r = 0;
 
@@ -194,7 +195,7 @@ int knit__pump_init(struct knit__pump *p, struct knit__child *c, const knit_comm
 {
     int *ends = c->spawned.ends, r;
 
-    *p = (struct knit__pump){.waiter = {pump_wait},
+    *p = (struct knit__pump){.attend = {pump_wait},
                              .set = -1,
                              .input = ends[0],
                              .input_at = command->input,

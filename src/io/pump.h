@@ -17,7 +17,7 @@ struct knit__outlet {
 };
 
 struct knit__pump {
-    struct knit__attend waiter; /* first */
+    struct knit__attend attend; /* first */
     int set;                    /* the epoll set; -1: there are no pipes */
     bool watches_child;
     int input; /* -1: no pipe, or all is written */

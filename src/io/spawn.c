@@ -11,13 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <knit/task.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -183,13 +184,21 @@ static void describe_attributes(struct plan *p)
                                      (session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP)));
 }
 
+/* Workers have a timer slack of their own, which is inherited: commands get the program's. */
 static int start(struct plan *p, pid_t *ret_pid)
 {
     char *const *argv = (char *const *)(uintptr_t)p->argv; /* as the environment's */
-    int r = strchr(p->program, '/')
-                ? posix_spawn(ret_pid, p->program, &p->actions, &p->attributes, argv, p->env)
-                : posix_spawnp(ret_pid, p->program, &p->actions, &p->attributes, argv, p->env);
+    const int slack = knit_in_task() ? prctl(PR_GET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL) : 0;
+    int r;
 
+    if (slack > 0)
+        (void)prctl(PR_SET_TIMERSLACK, 0UL, 0UL, 0UL, 0UL);
+    if (strchr(p->program, '/'))
+        r = posix_spawn(ret_pid, p->program, &p->actions, &p->attributes, argv, p->env);
+    else
+        r = posix_spawnp(ret_pid, p->program, &p->actions, &p->attributes, argv, p->env);
+    if (slack > 0)
+        (void)prctl(PR_SET_TIMERSLACK, (unsigned long)slack, 0UL, 0UL, 0UL);
     return -r;
 }
 
