@@ -9,8 +9,7 @@
 enum {
     PAGE = 1024,  /* slots */
     PAGES = 1024, /* 2^20 descriptors: the kernel's own bound (fs.nr_open) unless it was raised */
-    AT_ONCE = 128,
-    OFTEN = 4, /* woken in vain */
+    OFTEN = 4,    /* woken in vain */
 };
 
 enum { WOKE_READY = KNIT__WOKE_SOURCE, WOKE_CLOSED };
@@ -348,18 +347,21 @@ static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct k
         rearm_locked(s, fd, found, ready);
 }
 
+/* Who holds the poller is alone with what the set has told. */
 void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready)
 {
-    struct knit__os_event events[AT_ONCE];
-    uint32_t n = knit__os_poll_wait(&net.poll, events, AT_ONCE, deadline);
+    uint32_t n = knit__os_poll_wait(&net.poll, deadline);
 
     for (uint32_t i = 0; i < n; i++) {
-        int fd = (int)(uint32_t)events[i].data;
+        struct knit__os_event e = knit__os_poll_event(&net.poll, i);
+        int fd = (int)(uint32_t)e.data;
         struct knit__slot *s = slot_at(fd);
 
+        if (e.what == 0)
+            continue;
         knit__lock(&s->lock);
-        if (s->sequence == (uint32_t)(events[i].data >> 32))
-            deliver_locked(s, fd, events[i].what, ready);
+        if (s->sequence == (uint32_t)(e.data >> 32))
+            deliver_locked(s, fd, e.what, ready);
         knit__unlock(&s->lock);
     }
 }
