@@ -27,12 +27,21 @@ static ssize_t result(ssize_t n)
     return n < 0 ? -errno : n;
 }
 
+static ssize_t recv_now(int fd, void *buf, size_t n)
+{
+    return knit__os_recv(fd, buf, n, MSG_DONTWAIT);
+}
+
+static ssize_t send_now(int fd, const void *buf, size_t n)
+{
+    return knit__os_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static ssize_t by_socket(const struct transfer *t, int fd)
 {
     if (t->count == 1)
-        return result(t->out
-                          ? send(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-                          : recv(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT));
+        return t->out ? send_now(fd, t->iov->iov_base, t->iov->iov_len)
+                      : recv_now(fd, t->iov->iov_base, t->iov->iov_len);
     struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)t->iov,
                        .msg_iovlen = (size_t)t->count};
 

@@ -130,6 +130,14 @@ struct knit__os_event knit__os_poll_event(const struct knit__os_poll *p, uint32_
 /* The wait that is going on, or the next one, ends. */
 void knit__os_poll_wake(struct knit__os_poll *p);
 
+/* ---- socket.c ---- */
+
+/* recv and send, straight to the system: libc's are points of cancellation, which a process with
+ * threads pays for with a locked instruction on the way in and one on the way out. The number of
+ * bytes, or a negative errno. */
+long knit__os_recv(int fd, void *buf, size_t n, int flags);
+long knit__os_send(int fd, const void *buf, size_t n, int flags);
+
 /* ---- barrier.c ---- */
 
 /* True when knit__heavy_barrier works: then a plain store, a compiler barrier and a load on one
