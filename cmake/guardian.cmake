@@ -18,6 +18,7 @@ add_custom_command(OUTPUT ${guardian_program}
         ${PROJECT_SOURCE_DIR}/src/io/guardian.h
         ${PROJECT_SOURCE_DIR}/src/io/procstat.h
         ${PROJECT_SOURCE_DIR}/src/plat/bare.h
+        ${PROJECT_SOURCE_DIR}/src/plat/syscall.h
     COMMENT "Building the guardian of commands"
     VERBATIM)
 # Two targets pack one set of objects: they wait for the program, which is made once.

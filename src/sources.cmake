@@ -23,6 +23,7 @@ set(KNIT_SOURCES
   plat/linux/meter.c
   plat/linux/place.c
   plat/linux/poll.c
+  plat/linux/socket.c
   plat/linux/thread.c
   plat/linux/threads.c
   plat/linux/vm.c

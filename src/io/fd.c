@@ -11,13 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-int knit__fd_context(void)
-{
-    struct knit__task *t = knit__task_self();
-
-    return t ? knit__ctx_ended(t->run->ctx) : -ENOMEM;
-}
-
 /* ---- calls that block ---- */
 
 struct blocked {
@@ -135,10 +128,7 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
                 r = call->once(call, s, fd);
             while (r == -EINTR);
         }
-        if (r > 0 && (size_t)r < call->most &&
-            (knit__slot_flags(s) & (KNIT__SLOT_OURS | KNIT__SLOT_STREAM | KNIT__SLOT_UNSURE)) ==
-                (KNIT__SLOT_OURS | KNIT__SLOT_STREAM))
-            knit__slot_mark_dry(s, direction, seen);
+        knit__slot_moved(s, direction, seen, r, call->most);
         if (r == -EAGAIN)
             r = wait_or_block(s, fd, direction, call, seen, vain++, deadline);
     } while (r == -EAGAIN);

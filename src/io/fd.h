@@ -16,8 +16,10 @@
 #ifndef KNIT_IO_FD_H
 #define KNIT_IO_FD_H
 
+#include "../sync/ctx.h"
 #include "netpoll.h"
 
+#include <errno.h>
 #include <sys/types.h>
 
 struct knit__fd_call {
@@ -35,7 +37,12 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
 ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible);
 
 /* 0, or the error of the ambient context that has ended; -ENOMEM. */
-int knit__fd_context(void);
+static inline int knit__fd_context(void)
+{
+    struct knit__task *t = knit__task_self();
+
+    return KNIT__LIKELY(t != NULL) ? knit__ctx_ended(t->run->ctx) : -ENOMEM;
+}
 
 /* Around a call that may raise SIGPIPE (a write that is no send): it never comes. Worker threads
  * block it for good. */

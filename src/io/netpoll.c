@@ -7,15 +7,14 @@
 #include <stdlib.h>
 
 enum {
-    PAGE = 1024,  /* slots */
-    PAGES = 1024, /* 2^20 descriptors: the kernel's own bound (fs.nr_open) unless it was raised */
-    AT_ONCE = 128,
+    PAGE = KNIT__SLOT_PAGE,
+    PAGES = KNIT__SLOT_PAGES,
     OFTEN = 4, /* woken in vain */
 };
 
 enum { WOKE_READY = KNIT__WOKE_SOURCE, WOKE_CLOSED };
 
-static struct knit__slot *_Atomic pages[PAGES];
+struct knit__slot *_Atomic knit__slot_pages[PAGES];
 
 static struct {
     struct knit__lock lock; /* opening */
@@ -41,19 +40,9 @@ static struct knit__slot *page_new(struct knit__slot *_Atomic *at)
     return there;
 }
 
-static struct knit__slot *slot_at(int fd)
-{
-    struct knit__slot *page;
-
-    if (fd < 0 || fd >= PAGE * PAGES)
-        return NULL;
-    page = atomic_load_explicit(&pages[fd / PAGE], memory_order_acquire);
-    return page ? &page[fd % PAGE] : NULL;
-}
-
 int knit__slot_of(int fd, struct knit__slot **ret_slot)
 {
-    struct knit__slot *slot = slot_at(fd), *page;
+    struct knit__slot *slot = knit__slot_at(fd), *page;
 
     if (KNIT__LIKELY(slot != NULL)) {
         *ret_slot = slot;
@@ -63,7 +52,7 @@ int knit__slot_of(int fd, struct knit__slot **ret_slot)
         return -EBADF;
     if (fd >= PAGE * PAGES)
         return -EMFILE;
-    page = page_new(&pages[fd / PAGE]);
+    page = page_new(&knit__slot_pages[fd / PAGE]);
     if (!page)
         return -ENOMEM;
     *ret_slot = &page[fd % PAGE];
@@ -112,7 +101,7 @@ int knit__slot_adopt(int fd, uint32_t flags)
 
 void knit__slot_retire(int fd)
 {
-    struct knit__slot *s = slot_at(fd);
+    struct knit__slot *s = knit__slot_at(fd);
     struct knit__batch ready = {0};
 
     if (!s)
@@ -125,7 +114,7 @@ void knit__slot_retire(int fd)
 
 void knit__slot_closed(int fd)
 {
-    struct knit__slot *s = slot_at(fd);
+    struct knit__slot *s = knit__slot_at(fd);
     struct knit__batch ready = {0};
 
     if (!s)
@@ -179,7 +168,7 @@ void knit__netpoll_stop(void)
 {
     close_set();
     for (int i = 0; i < PAGES; i++)
-        free(atomic_exchange_explicit(&pages[i], NULL, memory_order_relaxed));
+        free(atomic_exchange_explicit(&knit__slot_pages[i], NULL, memory_order_relaxed));
 }
 
 /* The set is shared with the parent: only our descriptors of it go. Who held a lock is not here. */
@@ -190,7 +179,7 @@ void knit__netpoll_abandon(void)
     close_set();
     atomic_store_explicit(&net.lock.word, 0, memory_order_relaxed);
     for (int i = 0; i < PAGES; i++) {
-        page = atomic_load_explicit(&pages[i], memory_order_relaxed);
+        page = atomic_load_explicit(&knit__slot_pages[i], memory_order_relaxed);
         for (int k = 0; page && k < PAGE; k++)
             page[k] = (struct knit__slot){.edges = {1, 1}};
     }
@@ -337,18 +326,21 @@ static void deliver_locked(struct knit__slot *s, int fd, uint32_t what, struct k
         rearm_locked(s, fd, found, ready);
 }
 
+/* Who holds the poller is alone with what the set has told. */
 void knit__netpoll_poll(int64_t deadline, struct knit__batch *ready)
 {
-    struct knit__os_event events[AT_ONCE];
-    uint32_t n = knit__os_poll_wait(&net.poll, events, AT_ONCE, deadline);
+    uint32_t n = knit__os_poll_wait(&net.poll, deadline);
 
     for (uint32_t i = 0; i < n; i++) {
-        int fd = (int)(uint32_t)events[i].data;
-        struct knit__slot *s = slot_at(fd);
+        struct knit__os_event e = knit__os_poll_event(&net.poll, i);
+        int fd = (int)(uint32_t)e.data;
+        struct knit__slot *s = knit__slot_at(fd);
 
+        if (e.what == 0)
+            continue;
         knit__lock(&s->lock);
-        if (s->sequence == (uint32_t)(events[i].data >> 32))
-            deliver_locked(s, fd, events[i].what, ready);
+        if (s->sequence == (uint32_t)(e.data >> 32))
+            deliver_locked(s, fd, e.what, ready);
         knit__unlock(&s->lock);
     }
 }

@@ -41,6 +41,8 @@
 #include "../sched/poller.h"
 #include "../sync/waitq.h"
 
+#include <sys/types.h>
+
 enum { KNIT__IN, KNIT__OUT };
 
 struct knit__slot {
@@ -79,6 +81,24 @@ static inline uint32_t knit__slot_edges(const struct knit__slot *s, int directio
     return atomic_load_explicit(&s->edges[direction], memory_order_acquire);
 }
 
+/* 2^20 descriptors, the kernel's own bound (fs.nr_open) unless it was raised, in pages that are made
+ * when a slot of theirs is first asked for. */
+enum { KNIT__SLOT_PAGE = 1024, KNIT__SLOT_PAGES = 1024 };
+extern struct knit__slot *_Atomic knit__slot_pages[KNIT__SLOT_PAGES];
+
+/* NULL: there is none yet, or cannot be one. */
+static inline struct knit__slot *knit__slot_at(int fd)
+{
+    struct knit__slot *page;
+
+    if ((unsigned)fd >= (unsigned)KNIT__SLOT_PAGE * KNIT__SLOT_PAGES)
+        return NULL;
+    /* acquire: it is complete */
+    page = atomic_load_explicit(&knit__slot_pages[(unsigned)fd / KNIT__SLOT_PAGE],
+                                memory_order_acquire);
+    return page ? &page[(unsigned)fd % KNIT__SLOT_PAGE] : NULL;
+}
+
 /* The slot of a number: 0, -EBADF, -ENOMEM, and what starting the runtime returns. */
 int knit__slot_of(int fd, struct knit__slot **ret_slot);
 
@@ -90,6 +110,23 @@ static inline bool knit__slot_is_dry(const struct knit__slot *s, int direction, 
 static inline void knit__slot_mark_dry(struct knit__slot *s, int direction, uint32_t seen)
 {
     atomic_store_explicit(&s->dry[direction], seen, memory_order_relaxed);
+}
+
+/* A TCP socket of Knit's own, as far as is known. */
+static inline bool knit__slot_is_stream(const struct knit__slot *s)
+{
+    const uint32_t kind = KNIT__SLOT_OURS | KNIT__SLOT_STREAM;
+
+    return (knit__slot_flags(s) & kind) == kind;
+}
+/* A call has moved r of n bytes, when edges were `seen`. */
+static inline void knit__slot_moved(struct knit__slot *s, int direction, uint32_t seen, ssize_t r,
+                                    size_t n)
+{
+    const uint32_t sure = KNIT__SLOT_OURS | KNIT__SLOT_STREAM;
+
+    if (r > 0 && (size_t)r < n && (knit__slot_flags(s) & (sure | KNIT__SLOT_UNSURE)) == sure)
+        knit__slot_mark_dry(s, direction, seen);
 }
 
 /* Remember what kind of descriptor it seems to be. */

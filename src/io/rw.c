@@ -29,12 +29,21 @@ static ssize_t result(ssize_t n)
     return n < 0 ? -errno : n;
 }
 
+static ssize_t recv_now(int fd, void *buf, size_t n)
+{
+    return knit__os_recv(fd, buf, n, MSG_DONTWAIT);
+}
+
+static ssize_t send_now(int fd, const void *buf, size_t n)
+{
+    return knit__os_send(fd, buf, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static ssize_t by_socket(const struct transfer *t, int fd)
 {
     if (t->count == 1)
-        return result(t->out
-                          ? send(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL)
-                          : recv(fd, t->iov->iov_base, t->iov->iov_len, MSG_DONTWAIT));
+        return t->out ? send_now(fd, t->iov->iov_base, t->iov->iov_len)
+                      : recv_now(fd, t->iov->iov_base, t->iov->iov_len);
     struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)t->iov,
                        .msg_iovlen = (size_t)t->count};
 
@@ -145,13 +154,49 @@ static size_t bytes_of(const struct iovec *iov, int count)
     return n;
 }
 
+/* ---- streams ---- */
+
+/* What most calls are for, a TCP socket of Knit's own: knit__fd_call with the attempt in it, and
+ * without what can only happen to others. Like there the context comes first, a dry slot is not
+ * tried but for a deadline that has passed, and a short count makes it dry. False: it is something
+ * else, or the context has ended, or nothing is asked for: the general way, from its beginning. */
+static inline __attribute__((always_inline)) bool stream(int fd, int direction, void *buf, size_t n,
+                                                         int64_t deadline, ssize_t *ret_n)
+{
+    struct knit__slot *s = knit__slot_at(fd);
+    uint32_t seen;
+    ssize_t r;
+
+    if (KNIT__UNLIKELY(!s || n == 0) || KNIT__UNLIKELY(knit__fd_context() != 0))
+        return false;
+    while (KNIT__LIKELY(knit__slot_is_stream(s))) {
+        seen = knit__slot_edges(s, direction);
+        r = -EAGAIN;
+        if (!knit__slot_is_dry(s, direction, seen) || knit__waitq_too_late(deadline)) {
+            do
+                r = direction == KNIT__OUT ? send_now(fd, buf, n) : recv_now(fd, buf, n);
+            while (r == -EINTR);
+            knit__slot_moved(s, direction, seen, r, n);
+        }
+        *ret_n = r;
+        if (r != -EAGAIN)
+            return r != -ENOTSOCK;
+        *ret_n = knit__slot_wait(s, fd, direction, seen, 0, deadline);
+        if (*ret_n < 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- the calls ---- */
 
 ssize_t knit_read_until(int fd, void *buf, size_t n, knit_time deadline)
 {
-    struct iovec one = {buf, n};
+    ssize_t r;
 
-    return transfer(fd, false, &one, 1, n, deadline);
+    if (KNIT__LIKELY(stream(fd, KNIT__IN, buf, n, deadline, &r)))
+        return r;
+    return transfer(fd, false, &(struct iovec){buf, n}, 1, n, deadline);
 }
 
 ssize_t knit_read(int fd, void *buf, size_t n)
@@ -161,9 +206,12 @@ ssize_t knit_read(int fd, void *buf, size_t n)
 
 ssize_t knit_write_until(int fd, const void *buf, size_t n, knit_time deadline)
 {
-    struct iovec one = {(void *)(uintptr_t)buf, n};
+    void *bytes = (void *)(uintptr_t)buf;
+    ssize_t r;
 
-    return transfer(fd, true, &one, 1, n, deadline);
+    if (KNIT__LIKELY(stream(fd, KNIT__OUT, bytes, n, deadline, &r)))
+        return r;
+    return transfer(fd, true, &(struct iovec){bytes, n}, 1, n, deadline);
 }
 
 ssize_t knit_write(int fd, const void *buf, size_t n)

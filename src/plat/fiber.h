@@ -25,6 +25,11 @@
 #define KNIT__TSAN 1
 #endif
 #endif
+#if defined(__has_feature)
+#if __has_feature(memory_sanitizer)
+#define KNIT__MSAN 1
+#endif
+#endif
 
 struct knit__fiber {
     struct knit__context context;

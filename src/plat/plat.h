@@ -5,6 +5,8 @@
 #ifndef KNIT_PLAT_PLAT_H
 #define KNIT_PLAT_PLAT_H
 
+#include "../base/attr.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,10 +98,16 @@ struct knit__os_event {
     uint32_t what;
 };
 
-/* A set of descriptors to wait for (epoll), and a way to wake who waits. */
+enum { KNIT__POLL_AT_ONCE = 128 };
+
+/* A set of descriptors to wait for (epoll), and a way to wake who waits. What the system tells is
+ * kept here and not on the waiter's stack: a worker's loop runs on a stack that becomes a task's, and
+ * as a page of it would stay resident. */
 struct knit__os_poll {
     int set, bell;
     _Atomic uint32_t rung; /* simulated: to wait on */
+    /* As the system writes it; see _event. Apart from what all read. */
+    KNIT__ALIGN_LINE uint64_t got[KNIT__POLL_AT_ONCE * 2];
 };
 
 /* 0, or -EMFILE, -ENFILE, -ENOMEM. */
@@ -113,12 +121,22 @@ void knit__os_poll_close(struct knit__os_poll *p);
 int knit__os_poll_watch(struct knit__os_poll *p, int fd, uint64_t data, uint32_t what, bool once,
                         bool likely);
 void knit__os_poll_unwatch(struct knit__os_poll *p, int fd);
-/* Up to n events; none when woken, at the deadline, or for no reason. A deadline that has passed: it
- * does not wait. */
-uint32_t knit__os_poll_wait(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
-                            int64_t deadline);
+/* How many events there are; none when woken, at the deadline, or for no reason. A deadline that has
+ * passed: it does not wait. They are there until the next wait; only one thread at a time may wait
+ * or look at them. */
+uint32_t knit__os_poll_wait(struct knit__os_poll *p, int64_t deadline);
+/* The i-th of them. what: 0, it is none of a descriptor that is watched. */
+struct knit__os_event knit__os_poll_event(const struct knit__os_poll *p, uint32_t i);
 /* The wait that is going on, or the next one, ends. */
 void knit__os_poll_wake(struct knit__os_poll *p);
+
+/* ---- socket.c ---- */
+
+/* recv and send, straight to the system: libc's are points of cancellation, which a process with
+ * threads pays for with a locked instruction on the way in and one on the way out. The number of
+ * bytes, or a negative errno. */
+long knit__os_recv(int fd, void *buf, size_t n, int flags);
+long knit__os_send(int fd, const void *buf, size_t n, int flags);
 
 /* ---- barrier.c ---- */
 

@@ -54,15 +54,18 @@ static inline void knit__ready_push(struct knit__worker *w, struct knit__task *t
 }
 
 /* A queue longer than this has likely left the first-level cache. */
-enum { KNIT__READY_LONG = 32, KNIT__READY_LINES = 12 };
+enum { KNIT__READY_LONG = 16, KNIT__READY_LINES = 12 };
 
 /* The task after the one that runs next: fetch what it left on its stack, and the head of the one
  * behind it. A task that slept long costs a dozen misses when it resumes; this overlaps them with
- * the task before it (10,000 cancelled sleepers: 1.6 times faster). */
+ * the task before it (10,000 cancelled sleepers, and a request of one of 5,000 connections: 1.4 times
+ * faster). */
 static inline void knit__ready_prefetch(const struct knit__task *t)
 {
     const char *sp = t->fiber.context.sp;
 
+    /* gcc takes a function that only prefetches for one without effect, and drops the call */
+    __asm__ volatile("");
     for (int i = 0; i < KNIT__READY_LINES; i++)
         __builtin_prefetch(sp + i * KNIT__CACHE_LINE, 1);
     if (t->next) {

@@ -89,16 +89,16 @@ static bool fails_or_cuts_vector(unsigned call, int fd, const struct iovec **iov
 
 /* ---- bytes ---- */
 
-ssize_t __real_recv(int fd, void *buf, size_t n, int flags);
-ssize_t __real_send(int fd, const void *buf, size_t n, int flags);
+long __real_knit__os_recv(int fd, void *buf, size_t n, int flags);
+long __real_knit__os_send(int fd, const void *buf, size_t n, int flags);
 ssize_t __real_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t __real_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t __real_preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags);
 ssize_t __real_pwritev2(int fd, const struct iovec *iov, int count, off_t at, int flags);
 ssize_t __real_readv(int fd, const struct iovec *iov, int count);
 ssize_t __real_writev(int fd, const struct iovec *iov, int count);
-ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags);
-ssize_t __wrap_send(int fd, const void *buf, size_t n, int flags);
+long __wrap_knit__os_recv(int fd, void *buf, size_t n, int flags);
+long __wrap_knit__os_send(int fd, const void *buf, size_t n, int flags);
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags);
 ssize_t __wrap_preadv2(int fd, const struct iovec *iov, int count, off_t at, int flags);
@@ -106,14 +106,15 @@ ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int count, off_t at, in
 ssize_t __wrap_readv(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
 
-ssize_t __wrap_recv(int fd, void *buf, size_t n, int flags)
+/* These two return the error themselves. */
+long __wrap_knit__os_recv(int fd, void *buf, size_t n, int flags)
 {
-    return fails_or_cuts(SYS_RECV, fd, &n) ? -1 : __real_recv(fd, buf, n, flags);
+    return fails_or_cuts(SYS_RECV, fd, &n) ? -errno : __real_knit__os_recv(fd, buf, n, flags);
 }
 
-ssize_t __wrap_send(int fd, const void *buf, size_t n, int flags)
+long __wrap_knit__os_send(int fd, const void *buf, size_t n, int flags)
 {
-    return fails_or_cuts(SYS_SEND, fd, &n) ? -1 : __real_send(fd, buf, n, flags);
+    return fails_or_cuts(SYS_SEND, fd, &n) ? -errno : __real_knit__os_send(fd, buf, n, flags);
 }
 
 /* Datagrams are not cut. */

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 enum {
-    SYS_RECV = 1 << 0, /* recv, recvmsg, preadv2, readv */
-    SYS_SEND = 1 << 1, /* send, sendmsg, pwritev2, writev */
+    SYS_RECV = 1 << 0, /* knit__os_recv, recvmsg, preadv2, readv */
+    SYS_SEND = 1 << 1, /* knit__os_send, sendmsg, pwritev2, writev */
     SYS_COPY = 1 << 2, /* splice, sendfile, copy_file_range */
     SYS_ACCEPT = 1 << 3,
     SYS_CONNECT = 1 << 4, /* EINTR: it has begun all the same */

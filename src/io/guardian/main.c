@@ -57,7 +57,7 @@ static int known_count, before_count;
 
 #define CALL(name, a, b, c, d, e) CALL6(name, a, b, c, d, e, 0)
 #define CALL6(name, a, b, c, d, e, f)                                                              \
-    bare_call(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+    knit__syscall(__NR_##name, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /* The compiler may want them. */
 void *memset(void *to, int value, size_t n);

@@ -10,13 +10,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { AT_ONCE = 128 };
 
 #define BELL UINT64_MAX
 
@@ -138,51 +137,54 @@ static KNIT__COLD KNIT__NORETURN void closed(void)
     knit__bug("descriptors of Knit's were closed by the program");
 }
 
-static uint32_t collect(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
-                        int64_t ns)
+static uint32_t collect(struct knit__os_poll *p, int64_t ns)
 {
-    struct epoll_event got[AT_ONCE];
-    uint32_t found = 0;
     int saved = errno, r;
 
-    r = wait_ns(p->set, got, n < AT_ONCE ? (int)n : AT_ONCE, ns);
+    _Static_assert(sizeof(struct epoll_event) * KNIT__POLL_AT_ONCE <= sizeof p->got, "room");
+    r = wait_ns(p->set, (struct epoll_event *)(void *)p->got, KNIT__POLL_AT_ONCE, ns);
     if (r < 0 && errno != EINTR)
         closed();
     errno = saved;
-    for (int i = 0; i < r; i++) {
-        if (got[i].data.u64 != BELL)
-            events[found++] = (struct knit__os_event){got[i].data.u64, our_bits(got[i].events)};
-    }
-    return found;
+    return r < 0 ? 0 : (uint32_t)r;
 }
 
-/* The clock and the bell are those of the simulated world; what happens at the descriptors is real. */
-static uint32_t wait_simulated(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
-                               int64_t deadline)
+/* Copied: to the compiler the room is not made of these, and they need not be aligned. */
+struct knit__os_event knit__os_poll_event(const struct knit__os_poll *p, uint32_t i)
+{
+    struct epoll_event e;
+
+    memcpy(&e, (const char *)p->got + i * sizeof e, sizeof e);
+    return (struct knit__os_event){e.data.u64, e.data.u64 == BELL ? 0 : our_bits(e.events)};
+}
+
+/* The clock and the bell are those of the simulated world; what happens at the descriptors is real.
+ * Others run while this one waits, but none of them polls: the first look found nothing, so the
+ * second one overwrites nothing. */
+static uint32_t wait_simulated(struct knit__os_poll *p, int64_t deadline)
 {
     uint32_t rung = atomic_load_explicit(&p->rung, memory_order_acquire);
-    uint32_t found = collect(p, events, n, 0);
+    uint32_t found = collect(p, 0);
 
     if (found > 0 || deadline == 0)
         return found;
     knit__sim_futex_wait(&p->rung, rung, deadline);
-    return collect(p, events, n, 0);
+    return collect(p, 0);
 }
 
-uint32_t knit__os_poll_wait(struct knit__os_poll *p, struct knit__os_event *events, uint32_t n,
-                            int64_t deadline)
+uint32_t knit__os_poll_wait(struct knit__os_poll *p, int64_t deadline)
 {
     int64_t ns = -1;
 
     if (KNIT__UNLIKELY(knit__simulated))
-        return wait_simulated(p, events, n, deadline);
+        return wait_simulated(p, deadline);
     if (deadline == 0) {
         ns = 0;
     } else if (deadline != KNIT__NEVER) {
         ns = deadline - knit__clock_now();
         ns = ns < 0 ? 0 : ns;
     }
-    return collect(p, events, n, ns);
+    return collect(p, ns);
 }
 
 void knit__os_poll_wake(struct knit__os_poll *p)
