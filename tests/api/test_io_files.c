@@ -194,6 +194,88 @@ static void a_file_of_the_kernel_is_copied(void)
     CHECK_INT(knit_close(from) + knit_close(to), 0);
 }
 
+static void a_file_is_appended_to_a_file(void)
+{
+    int from = file_new(true), to = file_new(false);
+    uint64_t copied = 0;
+    CHECK_INT(fcntl(to, F_SETFL, O_APPEND), 0); /* which the kernel's ways all refuse */
+    CHECK_INT(knit_copy(from, to, SIZE / 2, &copied), 0);
+    CHECK_INT(copied, SIZE / 2);
+    CHECK_INT(lseek(to, 0, SEEK_SET), 0);
+    CHECK_INT(knit_copy(from, to, UINT64_MAX, &copied), 0);
+    CHECK_INT(copied, SIZE - SIZE / 2);
+    check_file(to);
+    CHECK_INT(knit_close(from) + knit_close(to), 0);
+}
+
+static int feed_and_close(void *arg)
+{
+    const fds *f = arg;
+    CHECK_INT(knit_write_full(f->out, bytes, SIZE, NULL), 0);
+    return knit_close(f->out);
+}
+
+/* Copy from what holds or brings SIZE bytes to null, which takes all, then from zero, which ends only
+ * at the bound. */
+static void all_kinds_are_copied_to_devices(void)
+{
+    int null = knit_open("/dev/null", O_RDWR, 0), zero = knit_open("/dev/zero", O_RDWR, 0);
+    CHECK(null >= 0 && zero >= 0);
+    for (int kind = 0; kind < FDS_KINDS; kind++) {
+        fds f = fds_new(kind);
+        uint64_t copied = 9;
+        knit_errgroup g;
+        CHECK_INT(knit_copy(null, f.out, UINT64_MAX, &copied), 0);
+        CHECK_INT(copied, 0);
+        CHECK_INT(knit_copy(zero, f.out, 500, &copied), 0);
+        CHECK_INT(copied, 500);
+        CHECK_INT(knit_read_full(f.in, got, 500, NULL), 0);
+        CHECK_INT(got[499], 0);
+        CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+        CHECK_INT(knit_errgroup_go(&g, feed_and_close, &f), 0);
+        CHECK_INT(knit_copy(f.in, kind % 2 ? null : zero, UINT64_MAX, &copied), 0);
+        CHECK_INT(copied, SIZE);
+        CHECK_INT(knit_errgroup_wait(&g), 0);
+        CHECK_INT(knit_close(f.in), 0);
+    }
+    CHECK_INT(knit_close(null) + knit_close(zero), 0);
+}
+
+static void files_and_devices_are_copied(void)
+{
+    int null = knit_open("/dev/null", O_RDWR, 0), zero = knit_open("/dev/zero", O_RDWR, 0);
+    int file = file_new(true);
+    uint64_t copied = 9;
+    CHECK_INT(knit_copy(null, file, UINT64_MAX, &copied), 0);
+    CHECK_INT(copied, 0);
+    CHECK_INT(knit_copy(file, null, UINT64_MAX, &copied), 0);
+    CHECK_INT(copied, SIZE);
+    CHECK_INT(knit_copy(zero, null, SIZE, &copied), 0);
+    CHECK_INT(copied, SIZE);
+    CHECK_INT(lseek(file, 0, SEEK_SET), 0);
+    CHECK_INT(knit_copy(zero, file, SIZE, &copied), 0);
+    CHECK_INT(copied, SIZE);
+    memset(bytes, 0, sizeof bytes);
+    check_file(file);
+    CHECK_INT(knit_close(null) + knit_close(zero) + knit_close(file), 0);
+}
+
+static void a_copy_to_a_full_device_fails(void)
+{
+    int full = knit_open("/dev/full", O_WRONLY, 0), file = file_new(true);
+    uint64_t copied = 9;
+    CHECK_INT(knit_copy(file, full, UINT64_MAX, &copied), -ENOSPC);
+    CHECK_INT(copied, 0);
+    for (int kind = 0; kind < FDS_KINDS; kind++) {
+        fds f = fds_new(kind);
+        CHECK_INT(knit_write(f.out, "abc", 3), 3);
+        CHECK_INT(knit_copy(f.in, full, UINT64_MAX, &copied), -ENOSPC);
+        CHECK_INT(copied, 0);
+        fds_close(&f);
+    }
+    CHECK_INT(knit_close(full) + knit_close(file), 0);
+}
+
 static void a_copy_has_a_bound(void)
 {
     for (int kind = 0; kind < FDS_KINDS; kind++) {
@@ -253,6 +335,38 @@ static void a_copy_to_where_nobody_reads_is_epipe(void)
     }
 }
 
+struct closed_copy {
+    int file, out, result;
+    uint64_t copied;
+};
+
+static int copy_until_closed(void *arg)
+{
+    struct closed_copy *c = arg;
+    c->result = knit_copy(c->file, c->out, UINT64_MAX, &c->copied);
+    return 0;
+}
+
+/* And what was read was written: a file is not read on to find that out. */
+static void a_copy_ends_when_one_closes_its_end(void)
+{
+    static const int kinds[] = {FDS_PIPE, FDS_PIPE_BLOCKING, FDS_PIPE_NONBLOCKING};
+    for (int i = 0; i < 3; i++) {
+        fds f = fds_new(kinds[i]);
+        struct closed_copy c = {file_new(true), f.out, 0, 0};
+        knit_errgroup g;
+        CHECK_INT(knit_errgroup_init(&g, NULL), 0);
+        CHECK_INT(knit_errgroup_go(&g, copy_until_closed, &c), 0);
+        CHECK_INT(knit_wait_fd(f.in, KNIT_READABLE, KNIT_FOREVER), KNIT_READABLE);
+        CHECK_INT(knit_close(f.out), 0);
+        CHECK_INT(knit_errgroup_wait(&g), 0);
+        CHECK_INT(c.result, -EBADF);
+        CHECK(c.copied > 0);
+        CHECK_INT(c.copied, lseek(c.file, 0, SEEK_CUR));
+        CHECK_INT(knit_close(c.file) + knit_close(f.in), 0);
+    }
+}
+
 static const knittest tests[] = {
     BOTH(a_file_is_written_and_read),
     BOTH(reads_and_writes_at_an_offset),
@@ -262,9 +376,14 @@ static const knittest tests[] = {
     BOTH(all_kinds_are_copied_to_all),
     BOTH(a_file_is_copied_to_a_file),
     BOTH(a_file_of_the_kernel_is_copied),
+    BOTH(a_file_is_appended_to_a_file),
+    BOTH(all_kinds_are_copied_to_devices),
+    BOTH(files_and_devices_are_copied),
+    BOTH(a_copy_to_a_full_device_fails),
     BOTH(a_copy_has_a_bound),
     BOTH(a_copy_says_how_far_it_came),
     BOTH(a_copy_to_where_nobody_reads_is_epipe),
+    BOTH(a_copy_ends_when_one_closes_its_end),
 };
 
 KNITTEST_MAIN(tests)
