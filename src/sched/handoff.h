@@ -36,13 +36,13 @@
  * bound to run them. (1) A worker that goes to sleep counts itself as vacant, then looks for
  * stranded work; one that goes away sets `away`, then looks at its queues and wakes somebody. Both
  * with seq_cst, so one sees the other. The same for the pushers to an inbox: they publish, then
- * wake. (2) Running workers that never run dry look every OLDEST_EVERY turns. (3) Timers: when
- * nobody runs the monitor sleeps until the first timer of those who are away (knit__sysmon_cover).
- * (4) A task that was noticed as blocked, returns, starts tasks and blocks again without passing
- * the loop: the monitor goes on looking, ever more rarely, down to once in 64 ms, while anybody is
- * away who has not said so. For marked calls it does not wake at all. (5) A thread that could not be
- * started: nobody need come by again, so before its long sleep the monitor waits until it may be
- * tried once more. */
+ * wake. (2) Running workers that never run dry look every OLDEST_EVERY turns, at their timers too.
+ * (3) Timers: when nobody runs the monitor sleeps until the first timer of those who are away
+ * (knit__sysmon_cover). (4) A task that was noticed as blocked, returns, starts tasks and blocks
+ * again without passing the loop: the monitor goes on looking, ever more rarely, down to once in
+ * 64 ms, while anybody is away who has not said so. For marked calls it does not wake at all. (5) A
+ * thread that could not be started: nobody need come by again, so before its long sleep the monitor
+ * waits until it may be tried once more. */
 #ifndef KNIT_SCHED_HANDOFF_H
 #define KNIT_SCHED_HANDOFF_H
 

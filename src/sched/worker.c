@@ -361,8 +361,9 @@ static bool run_timers(struct knit__worker *w)
     return knit__timer_next(w) != KNIT__NEVER && knit__timers_run(w, knit__clock_now()) > 0;
 }
 
-/* Timers of the others: a worker that is stuck in a long run cannot fire its own. */
-static bool run_late_timers(struct knit__worker *w)
+/* Timers of the others: a worker that is stuck in a long run cannot fire its own. away: only of those
+ * that are known not to get to them. */
+static bool run_late_timers(struct knit__worker *w, bool away)
 {
     int64_t now = 0;
     bool fired = false;
@@ -370,7 +371,8 @@ static bool run_late_timers(struct knit__worker *w)
     for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *v = knit__sched.workers[i];
 
-        if (v == w || knit__timer_next(v) == KNIT__NEVER)
+        if (v == w || knit__timer_next(v) == KNIT__NEVER ||
+            (away && knit__away(v) == KNIT__AWAY_NO))
             continue;
         if (now == 0)
             now = knit__clock_now();
@@ -412,7 +414,7 @@ static bool search(struct knit__worker *w)
             w->dry_since = 0;
             return true;
         }
-        if (look_around(w) || run_late_timers(w) || knit__poll(POLL_SEARCHING_US * us))
+        if (look_around(w) || run_late_timers(w, false) || knit__poll(POLL_SEARCHING_US * us))
             return true;
         if (atomic_load_explicit(&knit__sched.stop, memory_order_acquire))
             return false;
@@ -510,6 +512,7 @@ static KNIT__NOINLINE void look_everywhere(struct knit__worker *w, struct knit__
         end_worker(w, self);
     if (w->turn % OLDEST_EVERY != 0)
         return;
+    run_late_timers(w, true); /* who never runs dry does not search */
     if (KNIT__UNLIKELY(knit__stranded()))
         knit__steal_stranded(w);
     /* so that none waits for ever below newer ones */

@@ -202,6 +202,51 @@ static void timers_of_blocked_workers_fire(void)
     }
 }
 
+static int pause_here(void *unused)
+{
+    (void)unused;
+    pause();
+    return -EINTR;
+}
+
+static int be_interrupted(void *over)
+{
+    knit_ctx_scope scope;
+    knit_ctx *ctx;
+    int r;
+    CHECK_INT(knit_ctx_with_timeout(knit_ctx_current(), KNIT_MILLISECOND, &ctx), 0);
+    CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
+    do
+        r = knit_blocking_interruptible(pause_here, NULL);
+    while (r == -EINTR);
+    CHECK_INT(r, -ETIMEDOUT);
+    CHECK_INT(knit_ctx_leave(&scope), 0);
+    knit_ctx_unref(ctx);
+    atomic_store((atomic_bool *)over, true);
+    return 0;
+}
+
+static int stay_busy(void *over)
+{
+    for (long turns = 0; !atomic_load((atomic_bool *)over); turns++) {
+        CHECK(turns < 20 * 1000 * 1000); /* some thousands as a rule; 100 million were seen */
+        (void)knit_yield();
+    }
+    return 0;
+}
+
+/* Nobody runs dry, so nobody searches: the deadline counts all the same. */
+static void timers_of_blocked_workers_fire_behind_busy_ones(void)
+{
+    for (int round = 0; round < kt_count(20); round++) {
+        atomic_bool over = false;
+        knit_errgroup g = {0};
+        CHECK_INT(knit_errgroup_go(&g, be_interrupted, &over), 0);
+        CHECK_INT(knit_errgroup_go(&g, stay_busy, &over), 0);
+        CHECK_INT(knit_errgroup_wait(&g), 0);
+    }
+}
+
 /* A task that is woken by a plain thread while its worker blocks. */
 static int wait_at_gate_then_release(void *arg)
 {
@@ -524,6 +569,7 @@ static const knittest tests[] = {
     BOTH(tasks_run_behind_an_unmarked_computation),
     THREAD(tasks_that_come_later_run_too),
     BOTH(timers_of_blocked_workers_fire),
+    THREAD(timers_of_blocked_workers_fire_behind_busy_ones),
     THREAD(a_thread_wakes_a_task_of_a_blocked_worker),
     BOTH(both_ends_of_a_fifo_may_be_tasks),
     BOTH(getaddrinfo_works_in_tasks),
