@@ -64,8 +64,8 @@ KNIT_API int knit_listen(const char *network, const char *address);
  * -EMFILE and -ENFILE leave the connection in the queue: the next call fails the same way, at once.
  * A loop that accepts must wait before it tries again, for instance by knit_sleep.
  *
- * The listener may be any one, but with one in blocking mode each attempt changes its mode for a
- * moment, which others who share the socket may see, and attempts are made one at a time.
+ * The listener may be any one. With one in blocking mode accept is called when a connection is there;
+ * where another is faster the thread blocks in it, as by knit_blocking, for up to 50 ms.
  *
  * Parks:    yes, unless a connection is there.
  * Cancel:   -ECANCELED or -ETIMEDOUT when the ambient context ends first; no connection was taken.
@@ -101,9 +101,9 @@ KNIT_API int knit_accept_until(int fd, knit_time deadline, knit_address *ret_pee
 KNIT_API int knit_dial(const char *network, const char *address);
 KNIT_API int knit_dial_until(const char *network, const char *address, knit_time deadline);
 
-/* Connect a socket of your own, as connect(2): 0, or why not. Its mode, blocking or not, is as
- * before afterwards. To a Unix listener whose queue is full the attempt is repeated, after growing
- * times of up to 50 ms.
+/* Connect a socket of your own, as connect(2): 0, or why not. It may be in blocking mode; then the
+ * thread blocks in the first 50 ms, as by knit_blocking. To a Unix listener whose queue is full the
+ * attempt is repeated, after growing times of up to 50 ms.
  *
  * Parks:    yes, unless the system answers at once.
  * Cancel:   -ECANCELED or -ETIMEDOUT when the ambient context ends first. The system goes on with

@@ -11,6 +11,9 @@
 #include <string.h>
 #include <time.h>
 
+#define TURN (50 * KNIT_MILLISECOND) /* a call may block, and not see what happens to the slot */
+#define LOOK KNIT_MILLISECOND        /* the same, when there is no time left */
+
 /* ---- calls that block ---- */
 
 struct blocked {
@@ -27,38 +30,58 @@ static int block(void *arg)
     return b->result == -EINTR ? -EINTR : 0;
 }
 
-ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible)
+static int block_in_region(struct blocked *b, bool interruptible)
 {
-    struct blocked b = {call, fd, 0};
     int r;
 
     do {
-        r = interruptible ? knit_blocking_interruptible(block, &b) : knit_blocking(block, &b);
+        r = interruptible ? knit_blocking_interruptible(block, b) : knit_blocking(block, b);
     } while (r == -EINTR);
+    return r;
+}
+
+ssize_t knit__fd_block(int fd, struct knit__fd_call *call, bool interruptible)
+{
+    struct blocked b = {call, fd, 0};
+    int r = block_in_region(&b, interruptible);
+
     return r < 0 ? r : b.result;
 }
 
-/* The same until the deadline: that of a context of its own. With one that has passed it gets a
- * moment: it should not have to wait. */
-static ssize_t block_until(int fd, struct knit__fd_call *call, int64_t deadline)
+/* The end of a turn that begins now. With a deadline that has passed it gets a moment: it should not
+ * have to wait. */
+static int64_t end_of_turn(int64_t deadline)
 {
+    int64_t now = knit__clock_now(), end = now + TURN;
+
+    if (deadline < end)
+        end = deadline > now + LOOK ? deadline : now + LOOK;
+    return end;
+}
+
+/* The descriptor was ready, but another may have been faster: so the call may block, and does for a
+ * turn, which a context of its own ends. -EAGAIN: nothing came; whoever waits at the slot sees it
+ * closed, which a call that blocks does not. */
+static ssize_t block_for_a_turn(int fd, struct knit__fd_call *call, int64_t deadline)
+{
+    struct blocked b = {call, fd, 0};
     knit_ctx_scope scope;
     knit_ctx *ctx;
-    ssize_t r;
+    int r = knit_ctx_with_deadline(knit_ctx_current(), end_of_turn(deadline), &ctx);
 
-    if (deadline == KNIT__NEVER)
-        return knit__fd_block(fd, call, true);
-    if (knit__waitq_too_late(deadline))
-        deadline = knit__clock_now() + KNIT_MILLISECOND;
-    r = knit_ctx_with_deadline(knit_ctx_current(), deadline, &ctx);
     if (r < 0)
         return r;
     r = knit_ctx_enter(ctx, &scope);
     if (r == 0) {
-        r = knit__fd_block(fd, call, true);
+        r = block_in_region(&b, true);
         knit_ctx_leave(&scope);
     }
     knit_ctx_unref(ctx);
+    if (r != -ETIMEDOUT)
+        return r < 0 ? r : b.result;
+    r = knit__fd_context();
+    if (r == 0)
+        r = knit__waitq_too_late(deadline) ? -ETIMEDOUT : -EAGAIN;
     return r;
 }
 
@@ -96,9 +119,9 @@ static ssize_t wait_or_block(struct knit__slot *s, int fd, int direction,
     ssize_t r;
 
     if (call->blocking) {
-        r = poll_now(fd, what);
+        r = call->at_once ? (int)what : poll_now(fd, what);
         if (r > 0)
-            return block_until(fd, call, deadline);
+            return block_for_a_turn(fd, call, deadline);
         if (r == 0)
             r = knit__slot_wait_level(s, fd, what, deadline);
     } else {
@@ -121,7 +144,7 @@ ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t
         return r;
     do {
         seen = knit__slot_edges(s, direction);
-        call->blocking = false;
+        call->blocking = call->at_once = false;
         r = -EAGAIN;
         if (!knit__slot_is_dry(s, direction, seen) || knit__waitq_too_late(deadline)) {
             do

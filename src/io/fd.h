@@ -24,10 +24,11 @@
 
 struct knit__fd_call {
     ssize_t (*once)(struct knit__fd_call *call, struct knit__slot *slot, int fd);
-    /* The same, and it may block its thread; NULL: it is not for files. */
+    /* The same, and it may block its thread: -EINTR when a signal comes. NULL: it never has to. */
     ssize_t (*block)(struct knit__fd_call *call, int fd);
     size_t most; /* bytes asked for: fewer from a stream mean that it is dry; 0: nothing follows */
     bool blocking; /* set by once with -EAGAIN: there is no way but to wait, and then to block */
+    bool at_once;  /* with it: to block without a wait before */
 };
 
 ssize_t knit__fd_call(int fd, int direction, struct knit__fd_call *call, int64_t deadline);

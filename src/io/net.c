@@ -1,14 +1,12 @@
 /* Sockets that listen, accept and connect.
  *
- * accept(2) and connect(2) have no flag for "do not block", as recv and send have. A foreign socket
- * in blocking mode gets O_NONBLOCK for the moment of the call. Two such moments on one socket must
- * not overlap: the second would find the flag set, believe that it is the socket's own, and block
- * when the first takes it back. Hence a lock, for all such sockets; Knit's own take it for a look at
- * their flags only. It comes after a slot's in the order of locks, and nothing is taken under it. */
+ * accept(2) and connect(2) have no flag for "do not block", as recv and send have, and the mode of a
+ * socket belongs to all who share it. So with one in blocking mode they are made when the socket is
+ * ready, and in a way that may block (fd.c). A connect that is interrupted goes on by itself: then it
+ * is waited for like any other. */
 #define _GNU_SOURCE
 #include "net.h"
 
-#include "../core/lock.h"
 #include "fd.h"
 #include "resolve.h"
 
@@ -24,40 +22,6 @@
 
 enum { BACKLOG = 4096 }; /* the kernel cuts it (net.core.somaxconn) */
 #define LONGEST_PAUSE (50 * KNIT_MILLISECOND)
-
-/* ---- the mode of a socket ---- */
-
-static struct knit__lock mode_lock;
-
-struct borrowed {
-    int flags;
-    bool changed; /* the lock is held */
-};
-
-/* Calls on fd do not block until mode_give_back. */
-static int mode_borrow(int fd, struct borrowed *b)
-{
-    int r = 0;
-
-    knit__lock(&mode_lock);
-    b->flags = fcntl(fd, F_GETFL);
-    if (b->flags < 0)
-        r = -errno;
-    b->changed = r == 0 && !(b->flags & O_NONBLOCK);
-    if (b->changed && fcntl(fd, F_SETFL, b->flags | O_NONBLOCK) < 0)
-        r = -errno;
-    if (r < 0 || !b->changed)
-        knit__unlock(&mode_lock);
-    return r;
-}
-
-static void mode_give_back(int fd, const struct borrowed *b)
-{
-    if (!b->changed)
-        return;
-    fcntl(fd, F_SETFL, b->flags);
-    knit__unlock(&mode_lock);
-}
 
 /* ---- making ---- */
 
@@ -135,6 +99,17 @@ ssize_t knit__socket_call(int fd, int direction, struct knit__fd_call *call, kni
             r = repeat(fd, call, deadline);
     } while (r == -EAGAIN);
     return r;
+}
+
+/* 0, or -EAGAIN: fd is in blocking mode, so the call is made where it may block. */
+static int may_not_block(struct knit__fd_call *call, int fd)
+{
+    int mode = fcntl(fd, F_GETFL);
+
+    if (mode < 0)
+        return -errno;
+    call->blocking = !(mode & O_NONBLOCK);
+    return call->blocking ? -EAGAIN : 0;
 }
 
 /* ---- listening ---- */
@@ -246,7 +221,6 @@ struct accept_call {
 static bool is_passing(int code)
 {
     switch (code) {
-    case EINTR:
     case ECONNABORTED:
     case EPROTO:
     case ENOPROTOOPT:
@@ -260,29 +234,39 @@ static bool is_passing(int code)
     }
 }
 
-static ssize_t accept_once(struct knit__fd_call *call, struct knit__slot *slot, int fd)
+/* -EINTR too: whoever blocks wants to know. */
+static ssize_t accept_now(struct knit__fd_call *call, int fd)
 {
     struct accept_call *a = KNIT__CONTAINER(call, struct accept_call, call);
-    struct borrowed mode;
-    uint32_t flags = knit__slot_flags(slot);
-    int r = mode_borrow(fd, &mode);
+    int r;
 
-    if (r < 0)
-        return r;
-    a->tcp = (flags & KNIT__SLOT_OURS) && (flags & KNIT__SLOT_STREAM);
     do {
         a->peer.size = sizeof a->peer.data;
         r = accept4(fd, knit__sockaddr(&a->peer), &a->peer.size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (r < 0)
             r = -errno;
     } while (r < 0 && is_passing(-r));
-    mode_give_back(fd, &mode);
     return r;
+}
+
+static ssize_t accept_once(struct knit__fd_call *call, struct knit__slot *slot, int fd)
+{
+    struct accept_call *a = KNIT__CONTAINER(call, struct accept_call, call);
+    uint32_t flags = knit__slot_flags(slot);
+    socklen_t size = sizeof(int);
+    int r = may_not_block(call, fd), listens = 1;
+
+    a->tcp = (flags & KNIT__SLOT_OURS) && (flags & KNIT__SLOT_STREAM);
+    if (call->blocking && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0)
+        return -errno;
+    if (!listens)
+        r = 0; /* it fails at once, and would never be ready */
+    return r < 0 ? r : accept_now(call, fd);
 }
 
 int knit_accept_until(int fd, knit_time deadline, knit_address *ret_peer)
 {
-    struct accept_call a = {.call = {.once = accept_once}};
+    struct accept_call a = {.call = {.once = accept_once, .block = accept_now}};
     int r = (int)knit__fd_call(fd, KNIT__IN, &a.call, deadline);
 
     if (r >= 0)
@@ -318,26 +302,37 @@ struct connect_call {
     bool began; /* that it is connected is then our doing */
 };
 
+/* r is what an attempt said: the call's result. */
+static ssize_t connect_result(struct connect_call *c, int r)
+{
+    if (r == -EISCONN && c->began)
+        return 0;
+    c->began |= r == -EAGAIN;
+    return r;
+}
+
 static ssize_t connect_once(struct knit__fd_call *call, struct knit__slot *slot, int fd)
 {
     struct connect_call *c = KNIT__CONTAINER(call, struct connect_call, call);
-    struct borrowed mode;
-    int r = mode_borrow(fd, &mode);
+    int r = may_not_block(call, fd);
 
     (void)slot;
-    if (r < 0)
-        return r;
-    r = knit__connect_once(fd, c->to);
-    mode_give_back(fd, &mode);
-    if (r == -EISCONN && c->began)
-        return 0;
-    c->began = r == -EAGAIN;
-    return r;
+    call->at_once = !c->began; /* to what is refused it would not get ready */
+    return r < 0 ? r : connect_result(c, knit__connect_once(fd, c->to));
+}
+
+/* Interrupted it goes on, to TCP; a second call says how it ended. */
+static ssize_t connect_blocking(struct knit__fd_call *call, int fd)
+{
+    struct connect_call *c = KNIT__CONTAINER(call, struct connect_call, call);
+    ssize_t r = connect_result(c, knit__connect_once(fd, c->to));
+
+    return r == -EAGAIN ? -EINTR : r;
 }
 
 int knit_connect_until(int fd, const knit_address *to, knit_time deadline)
 {
-    struct connect_call c = {.call = {.once = connect_once}, .to = to};
+    struct connect_call c = {.call = {.once = connect_once, .block = connect_blocking}, .to = to};
 
     if (!to || to->size < sizeof to->data.ss_family || to->size > sizeof to->data)
         return -EINVAL;

@@ -266,6 +266,57 @@ static void a_listener_in_blocking_mode_stays_so(void)
     CHECK_INT(knit_close(listener), 0);
 }
 
+typedef struct watched {
+    int fds[2];
+    atomic_bool stop, changed;
+} watched;
+
+static void watch_modes(void *arg)
+{
+    watched *w = arg;
+    while (!atomic_load(&w->stop)) {
+        for (int i = 0; i < 2; i++) {
+            if (fcntl(w->fds[i], F_GETFL) & O_NONBLOCK)
+                atomic_store(&w->changed, true);
+        }
+    }
+}
+
+/* Not even for a moment: others may share the socket. */
+static void the_mode_of_a_socket_is_never_changed(void)
+{
+    deaf d = deaf_new("unix");
+    char text[KNIT_ADDRESS_TEXT];
+    watched w = {{listen_here("tcp", text), socket(AF_UNIX, SOCK_STREAM, 0)}, false, false};
+    kt_thread *watcher;
+    CHECK_INT(fcntl(w.fds[0], F_SETFL, 0), 0);
+    watcher = kt_thread_start(watch_modes, &w);
+    for (int i = 0; i < 3000; i++)
+        CHECK_INT(knit_accept_until(w.fds[0], 0, NULL), -ETIMEDOUT);
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(knit_connect_until(w.fds[1], &d.at, knit_now() + KNIT_MILLISECOND), -ETIMEDOUT);
+    atomic_store(&w.stop, true);
+    kt_thread_join(watcher);
+    CHECK(!atomic_load(&w.changed));
+    CHECK_INT(knit_close(w.fds[0]) | knit_close(w.fds[1]), 0);
+    deaf_free(&d);
+}
+
+static void a_connection_that_is_there_is_accepted_however_late(void)
+{
+    char text[KNIT_ADDRESS_TEXT];
+    int listener = listen_here("tcp", text), c[2], s;
+    for (int i = 0; i < 2; i++) {
+        CHECK((c[i] = knit_dial("tcp", text)) >= 0);
+        if (i == 1)
+            CHECK_INT(fcntl(listener, F_SETFL, 0), 0);
+        CHECK((s = knit_accept_until(listener, 0, NULL)) >= 0);
+        CHECK_INT(knit_close(s), 0);
+        CHECK_INT(knit_accept_until(listener, 0, NULL), -ETIMEDOUT);
+    }
+    CHECK_INT(knit_close(c[0]) | knit_close(c[1]) | knit_close(listener), 0);
+}
+
 /* ---- ends of connections ---- */
 
 static void a_connection_can_be_closed_by_halves(void)
@@ -328,6 +379,8 @@ static const knittest tests[] = {
     BOTH(a_file_that_is_no_socket_is_left_alone),
     BOTH(a_socket_in_blocking_mode_connects_and_stays_so),
     BOTH(a_listener_in_blocking_mode_stays_so),
+    BOTH(the_mode_of_a_socket_is_never_changed),
+    BOTH(a_connection_that_is_there_is_accepted_however_late),
     BOTH(a_connection_can_be_closed_by_halves),
     BOTH(a_reset_is_told_as_one),
     ALONE(accept_without_a_descriptor_loses_nothing),

@@ -175,6 +175,8 @@ static void a_call_is_refused_for_these_reasons(void)
     CHECK_INT(knit_connect(pipes[0], &closed), -ENOTSOCK);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_INT(knit_connect(fd, &closed), -ECONNREFUSED);
+    CHECK_INT(listen(fd, 1), 0);
+    CHECK_INT(knit_connect(fd, &closed), -EISCONN);
     closed.size = 1;
     CHECK_INT(knit_connect(fd, &closed), -EINVAL);
     close_pair(pipes);
@@ -189,6 +191,8 @@ static void accept_is_refused_for_these_reasons(void)
     CHECK_INT(knit_accept(-1, NULL), -EBADF);
     CHECK_INT(knit_accept(pipes[0], NULL), -ENOTSOCK);
     CHECK_INT(knit_accept(fd, NULL), -EINVAL);
+    CHECK_INT(knit_accept(udp, NULL), -EOPNOTSUPP);
+    CHECK_INT(fcntl(udp, F_SETFL, 0), 0);
     CHECK_INT(knit_accept(udp, NULL), -EOPNOTSUPP);
     close_pair(pipes);
     CHECK_INT(knit_close(fd) | knit_close(udp), 0);

@@ -57,6 +57,12 @@ static void make_unix_caller(spot *s)
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 }
 
+static void make_blocking_unix_caller(spot *s)
+{
+    make_deaf(s, "unix");
+    s->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
 static ssize_t call_connect(spot *s, knit_time deadline)
 {
     return knit_connect_until(s->fd, &s->deaf.at, deadline);
@@ -166,6 +172,7 @@ static const kind kinds[] = {
     {"accept, blocking mode", make_blocking_listener, call_accept, false},
     {"connect, tcp, blocking mode", make_tcp_caller, call_connect, true},
     {"connect, unix", make_unix_caller, call_connect, true},
+    {"connect, unix, blocking mode", make_blocking_unix_caller, call_connect, true},
     {"dial, tcp", make_tcp_deaf, call_dial, true},
     {"dial, unix", make_unix_deaf, call_dial, true},
     {"recv_from", make_udp, call_recv_from, false},
