@@ -58,9 +58,9 @@ KNIT_API int knit_loop_post(knit_loop *loop, knit_loop_fn *fn, void *arg);
  * knit_errgroup_wait returns. Then a wait or close of the group returns at once, and without either
  * the group's storage may go, or be used again.
  *
- * A group without tasks has ended. It is a wait in all things: a task of Knit waits on the caller's behalf, so services end with the
- * last task, joins are told, and tasks that are added until then are waited for too. One group may be
- * watched and waited for any number of times. A panic that knit_errgroup_wait would raise again is an
+ * A group without tasks has ended. It is a wait in all things: a task of Knit waits on the caller's
+ * behalf, so services end with the last task, joins are told, and tasks that are added until then are
+ * waited for too. One group may be watched and waited for any number of times. A panic that knit_errgroup_wait would raise again is an
  * error like others here.
  *
  * Parks:    no; a task may yield.
@@ -71,7 +71,8 @@ KNIT_API int knit_loop_post(knit_loop *loop, knit_loop_fn *fn, void *arg);
 KNIT_API int knit_loop_watch(knit_loop *loop, knit_errgroup *g, knit_loop_end_fn *fn, void *arg);
 
 /* Call what was posted before this call; what the functions post themselves is left for the next.
- * Returns how many were called.
+ * Returns how many were called. A function may run the loop, and so dispatch, in its turn (a dialog):
+ * what is left is called there then.
  *
  * Parks:    no, but for what the functions do.
  * Cancel:   not affected.
@@ -87,7 +88,7 @@ KNIT_API int knit_loop_dispatch(knit_loop *loop);
  * Cancel:   not affected.
  * Errors:   none.
  * Pointers: given.
- * Threads:  the loop's; nobody may post any more. */
+ * Threads:  the loop's; nobody may post any more, but for the functions that are called here. */
 KNIT_API void knit_loop_free(knit_loop *loop);
 
 #ifdef __cplusplus

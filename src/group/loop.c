@@ -1,8 +1,9 @@
 /* Doors into foreign event loops: a queue of calls and an eventfd.
  *
- * The eventfd is set by whoever finds the queue empty, and cleared by a dispatch *before* it takes
- * the queue. So what is posted after that finds an empty queue and sets it again; what comes between
- * the two is taken, and leaves the eventfd set for nothing, once.
+ * The eventfd is set by whoever finds the queue empty, and cleared by whoever leaves it empty, both
+ * under the lock: it is readable while something waits to be called, also inside a call that runs the
+ * loop in its turn (a dialog). And a call may be the sign to free the loop: who posted it is done with
+ * the loop when it lets go of the lock.
  *
  * A watched group is waited for by a task of the loop's own group. A hook at the group's last child
  * would save its stack, but a wait is more than that: services and joins are told of it, and it sees
@@ -38,6 +39,7 @@ struct knit_loop {
     /* lock */
     struct knit__lock lock;
     struct call *first, **last;
+    uint64_t posted, taken;
     struct call *spare;
     unsigned spares;
 };
@@ -91,43 +93,69 @@ static struct call *call_get(knit_loop *l)
     return c ? c : malloc(sizeof *c);
 }
 
+/* c, or NULL if it is kept. */
+static struct call *keep_locked(knit_loop *l, struct call *c)
+{
+    if (l->spares == SPARES)
+        return c;
+    c->next = l->spare;
+    l->spare = c;
+    l->spares++;
+    return NULL;
+}
+
 static void call_put(knit_loop *l, struct call *c)
 {
     knit__lock(&l->lock);
-    if (l->spares < SPARES) {
-        c->next = l->spare;
-        l->spare = c;
-        l->spares++;
-        c = NULL;
-    }
+    c = keep_locked(l, c);
     knit__unlock(&l->lock);
     free(c);
 }
 
 static void push(knit_loop *l, struct call *c)
 {
-    bool first;
-
     c->next = NULL;
     knit__lock(&l->lock);
-    first = l->first == NULL;
     *l->last = c;
     l->last = &c->next;
-    knit__unlock(&l->lock);
-    if (first)
+    l->posted++;
+    if (l->first == c)
         knit__os_bell_ring(l->bell);
+    knit__unlock(&l->lock);
 }
 
-static struct call *take_all(knit_loop *l)
+/* The next of those posted before the one with number `until`; false: there is none. */
+static bool take(knit_loop *l, uint64_t until, struct call *ret_call)
 {
-    struct call *c;
+    struct call *c = NULL;
+    bool found;
 
     knit__lock(&l->lock);
-    c = l->first;
-    l->first = NULL;
-    l->last = &l->first;
+    found = l->taken < until;
+    if (found) {
+        c = l->first;
+        *ret_call = *c;
+        l->first = c->next;
+        l->taken++;
+        c = keep_locked(l, c);
+    }
+    if (found && !l->first) {
+        l->last = &l->first;
+        knit__os_bell_silence(l->bell);
+    }
     knit__unlock(&l->lock);
-    return c;
+    free(c);
+    return found;
+}
+
+static uint64_t posted(knit_loop *l)
+{
+    uint64_t n;
+
+    knit__lock(&l->lock);
+    n = l->posted;
+    knit__unlock(&l->lock);
+    return n;
 }
 
 int knit_loop_post(knit_loop *l, knit_loop_fn *fn, void *arg)
@@ -146,21 +174,17 @@ int knit_loop_post(knit_loop *l, knit_loop_fn *fn, void *arg)
 
 int knit_loop_dispatch(knit_loop *l)
 {
-    struct call *c;
+    struct call call;
+    uint64_t until;
     int n = 0;
 
     if (!l)
         return -EINVAL;
-    knit__os_bell_silence(l->bell);
-    for (c = take_all(l); c; n++) {
-        struct call call = *c;
-
-        call_put(l, c); /* first: fn may post */
+    for (until = posted(l); take(l, until, &call); n++) {
         if (call.end)
             call.end(call.arg, call.result);
         else
             call.fn(call.arg);
-        c = call.next;
     }
     return n;
 }
@@ -205,9 +229,9 @@ void knit_loop_free(knit_loop *l)
 {
     if (!l)
         return;
-    knit_errgroup_wait(&l->watches);
-    while (knit_loop_dispatch(l) > 0)
-        continue;
+    do
+        knit_errgroup_wait(&l->watches); /* a call may watch again */
+    while (knit_loop_dispatch(l) > 0);
     while (l->spare) {
         struct call *next = l->spare->next;
 

@@ -162,6 +162,37 @@ static void what_a_call_posts_is_left_for_the_next_dispatch(void)
     knit_loop_free(s.loop);
 }
 
+static void count_one(void *arg)
+{
+    ((sender *)arg)->got++;
+}
+
+/* A dialog: it waits for what was posted behind it. */
+static void run_the_loop_inside(void *arg)
+{
+    sender *s = arg;
+    CHECK(is_readable(s->loop, 0));
+    CHECK_INT(knit_loop_dispatch(s->loop), 2);
+    CHECK_INT(s->got, 2);
+    CHECK(!is_readable(s->loop, 0));
+    CHECK_INT(knit_loop_post(s->loop, count_one, s), 0);
+}
+
+static void a_call_may_run_the_loop_in_its_turn(void)
+{
+    sender s = {0};
+    CHECK_INT(knit_loop_new(&s.loop), 0);
+    CHECK_INT(knit_loop_post(s.loop, run_the_loop_inside, &s), 0);
+    CHECK_INT(knit_loop_post(s.loop, count_one, &s), 0);
+    CHECK_INT(knit_loop_post(s.loop, count_one, &s), 0);
+    CHECK_INT(knit_loop_dispatch(s.loop), 1);
+    CHECK_INT(s.got, 2);
+    CHECK(is_readable(s.loop, 0));
+    CHECK_INT(knit_loop_dispatch(s.loop), 1);
+    CHECK_INT(s.got, 3);
+    knit_loop_free(s.loop);
+}
+
 static void free_calls_what_is_left(void)
 {
     sender s = {0};
@@ -359,6 +390,37 @@ static void free_waits_for_watched_groups(void)
     CHECK_INT(ended.result, -EIO);
 }
 
+typedef struct again {
+    knit_loop *loop;
+    knit_errgroup group;
+    int rounds;
+} again;
+
+static int sleep_a_little(void *unused)
+{
+    (void)unused;
+    return knit_sleep(5 * KNIT_MILLISECOND);
+}
+
+static void start_again(void *arg, int result)
+{
+    again *a = arg;
+    CHECK_INT(result, 0);
+    if (++a->rounds == 4)
+        return;
+    CHECK_INT(knit_errgroup_go(&a->group, sleep_a_little, NULL), 0);
+    CHECK_INT(knit_loop_watch(a->loop, &a->group, start_again, a), 0);
+}
+
+static void free_waits_for_groups_that_are_watched_meanwhile(void)
+{
+    again a = {0};
+    CHECK_INT(knit_loop_new(&a.loop), 0);
+    CHECK_INT(knit_loop_watch(a.loop, &a.group, start_again, &a), 0);
+    knit_loop_free(a.loop);
+    CHECK_INT(a.rounds, 4);
+}
+
 static void misuse_is_refused(void)
 {
     knit_loop *l;
@@ -384,6 +446,7 @@ static const knittest tests[] = {
     BOTH(posts_are_called_in_order),
     BOTH(posts_of_many_tasks_and_threads_all_arrive),
     BOTH(what_a_call_posts_is_left_for_the_next_dispatch),
+    BOTH(a_call_may_run_the_loop_in_its_turn),
     BOTH(free_calls_what_is_left),
     BOTH(the_end_of_a_group_is_told_on_the_loop_thread),
     BOTH(nothing_is_told_while_a_task_is_left),
@@ -394,6 +457,7 @@ static const knittest tests[] = {
     BOTH(a_panic_is_an_error_like_others),
     BOTH(the_context_of_who_watches_does_not_end_the_wait),
     BOTH(free_waits_for_watched_groups),
+    BOTH(free_waits_for_groups_that_are_watched_meanwhile),
     BOTH(misuse_is_refused),
 };
 KNITTEST_MAIN(tests)
