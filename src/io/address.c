@@ -42,6 +42,13 @@ static bool copy_text(char *to, size_t room, const char *from, size_t n)
     return true;
 }
 
+/* A number, as getaddrinfo sees it, that is none of a port: it would take the lower 16 bits. */
+static bool is_no_port(const char *service)
+{
+    return service[strspn(service, " \t\n\v\f\r+-0123456789")] == 0 &&
+           knit__port_parse(service) < 0;
+}
+
 int knit__endpoint_parse(const char *text, struct knit__endpoint *ret_endpoint)
 {
     struct knit__endpoint e = {.bracketed = text && text[0] == '['};
@@ -59,7 +66,8 @@ int knit__endpoint_parse(const char *text, struct knit__endpoint *ret_endpoint)
     if (!colon || *colon != ':' || colon[1] == 0 || strchr(colon + 1, ':'))
         return -EINVAL;
     if (!copy_text(e.host, sizeof e.host, host, (size_t)(end - host)) ||
-        !copy_text(e.service, sizeof e.service, colon + 1, strlen(colon + 1)))
+        !copy_text(e.service, sizeof e.service, colon + 1, strlen(colon + 1)) ||
+        is_no_port(e.service))
         return -EINVAL;
     *ret_endpoint = e;
     return 0;

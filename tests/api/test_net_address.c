@@ -139,6 +139,20 @@ static void a_name_is_looked_up(void)
     CHECK_HAS(text, "127.0.0.1:80");
 }
 
+/* The resolver would take what is left of it in 16 bits. */
+static void a_number_that_is_no_port_is_refused(void)
+{
+    static const char *const texts[] = {"127.0.0.1:65536", ":65616",        "127.0.0.1:99999999999",
+                                        "127.0.0.1:+80",   "127.0.0.1: 80", "localhost:65536"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        knit_address *list;
+        kt_note(texts[i]);
+        CHECK_INT(knit_resolve("tcp", texts[i], &list), -EINVAL);
+        CHECK_INT(knit_listen("tcp", texts[i]), -EINVAL);
+    }
+    kt_note(NULL);
+}
+
 /* Not its name, so nobody outside is asked. */
 static void an_unknown_service_is_refused(void)
 {
@@ -236,17 +250,12 @@ static void the_text_of_the_error_names_the_address(void)
 }
 
 static const knittest tests[] = {
-    BOTH(literal_addresses_are_read_as_they_stand),
-    BOTH(what_cannot_be_understood_is_refused),
-    BOTH(pointers_that_are_missing_are_refused),
-    BOTH(an_unknown_family_has_no_text),
-    BOTH(a_path_may_be_as_long_as_the_system_has_room),
-    ALONE(a_name_is_looked_up),
-    BOTH(an_unknown_service_is_refused),
-    BOTH(a_listener_is_refused_for_these_reasons),
-    BOTH(a_call_is_refused_for_these_reasons),
-    BOTH(accept_is_refused_for_these_reasons),
-    BOTH(an_end_is_unknown_for_these_reasons),
+    BOTH(literal_addresses_are_read_as_they_stand),     BOTH(what_cannot_be_understood_is_refused),
+    BOTH(pointers_that_are_missing_are_refused),        BOTH(an_unknown_family_has_no_text),
+    BOTH(a_path_may_be_as_long_as_the_system_has_room), ALONE(a_name_is_looked_up),
+    BOTH(a_number_that_is_no_port_is_refused),          BOTH(an_unknown_service_is_refused),
+    BOTH(a_listener_is_refused_for_these_reasons),      BOTH(a_call_is_refused_for_these_reasons),
+    BOTH(accept_is_refused_for_these_reasons),          BOTH(an_end_is_unknown_for_these_reasons),
     BOTH(the_text_of_the_error_names_the_address),
 };
 
