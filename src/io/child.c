@@ -109,16 +109,36 @@ int knit__child_start(struct knit__child *c, const knit_command *command)
 
 /* ---- wait ---- */
 
-bool knit__child_has_ended(struct knit__child *c)
+/* 1: the root has ended; -ECHILD: and somebody else reaped it. */
+static int peek(const struct knit__child *c)
 {
     siginfo_t info = {0};
-    int r = c->ended ? 0 : waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | WNOHANG | WNOWAIT);
 
-    if (r < 0 && errno == ECHILD)
-        c->ended = c->tree.lost = true;
-    else if (r == 0 && info.si_pid != 0)
+    if (waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+        return -errno;
+    return info.si_pid != 0;
+}
+
+bool knit__child_runs(const struct knit__child *c)
+{
+    return peek(c) == 0;
+}
+
+bool knit__child_has_ended(struct knit__child *c)
+{
+    const int r = c->ended ? 0 : peek(c);
+
+    if (r == -ECHILD)
+        c->tree.lost = true;
+    if (r == -ECHILD || r > 0)
         c->ended = true;
     return c->ended;
+}
+
+void knit__child_ended(struct knit__child *c)
+{
+    (void)knit__child_has_ended(c); /* notices whether it was reaped by somebody else */
+    c->ended = true;
 }
 
 /* Where there is no pidfd, or no waiting for it: look again and again. */
@@ -145,7 +165,8 @@ int knit__child_wait(struct knit__child *c, knit_time deadline)
     if (c->spawned.pidfd < 0)
         return look_until(c, deadline);
     r = knit_wait_fd(c->spawned.pidfd, KNIT_READABLE, deadline);
-    c->ended = r >= 0;
+    if (r >= 0)
+        knit__child_ended(c);
     if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
         return look_until(c, deadline); /* short of something: a command must be waited for */
     return r < 0 ? r : 0;
@@ -290,9 +311,11 @@ int knit__child_result(struct knit__child *c, bool reap, knit_command_result *re
     ret->pid = c->pid;
     if (reap)
         knit__tree_end(&c->tree);
-    do
-        r = waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | (reap ? 0 : WNOWAIT));
-    while (r < 0 && errno == EINTR);
+    do /* a lost number may be that of another child of the program by now */
+        r = c->tree.lost
+                ? -1
+                : waitid(P_PID, (id_t)c->spawned.root, &info, WEXITED | (reap ? 0 : WNOWAIT));
+    while (r < 0 && !c->tree.lost && errno == EINTR);
     if (r == 0 && !guardian_says(c, ret))
         fill(ret, info.si_status, info.si_code == CLD_EXITED ? 0 : info.si_status,
              info.si_code == CLD_DUMPED);
