@@ -4,10 +4,8 @@
 #include "commands.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdio.h>
-#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define SHORT (KNIT_SECOND / 20)
@@ -177,6 +175,44 @@ static void a_guardian_ends_a_deep_tree(void)
     commands_left_no_child();
 }
 
+/* ---- without descriptors --------------------------------------------------------------------- */
+
+static int give_back(void *limit)
+{
+    CHECK_INT(knit_sleep(4 * SHORT), 0);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, limit), 0);
+    return 0;
+}
+
+/* Nothing can be seen then, and what was not seen is not gone. */
+static void who_is_not_seen_is_waited_for(void)
+{
+    lifeline l = lifeline_new();
+    struct rlimit before, none;
+    knit_errgroup g = {0};
+    knit_process *p;
+    CHECK_INT(knit_command_start(
+                  &(knit_command){.argv = (const char *[]){"sh", "-c", "setsid sh -c \"$0\" & wait",
+                                                           SURVIVOR, NULL},
+                                  .fds = &l.theirs,
+                                  .fd_count = 1,
+                                  .grace = SHORT},
+                  &p),
+              0);
+    lifeline_begun(&l, 1);
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    CHECK_INT(knit_errgroup_go(&g, give_back, &before), 0);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    CHECK_INT(knit_process_close(p, NULL), KNIT_COMMAND_FAILED);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(close(l.theirs), 0);
+    char rest[8];
+    CHECK_INT(knit_read_until(l.mine, rest, sizeof rest, knit_now()), 0); /* gone by now */
+    CHECK_INT(close(l.mine), 0);
+    commands_left_no_child();
+}
+
 /* ---- beside a wait ---------------------------------------------------------------------------- */
 
 static int wait_for(void *process)
@@ -252,6 +288,7 @@ static const knittest tests[] = {
     BOTH(a_line_waits_under_the_callers_context),
     ALONE(a_guardian_lives_without_the_first_descriptors),
     THREAD(a_guardian_ends_a_deep_tree),
+    ALONE(who_is_not_seen_is_waited_for),
     THREAD(a_signal_may_come_beside_a_wait),
     ALONE(a_lost_number_is_left_alone),
 };
