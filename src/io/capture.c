@@ -85,6 +85,7 @@ static int give(struct knit__lines *l, char *text, size_t size, int partial)
     const knit_line line = {text, size, l->stream, partial};
 
     text[size] = 0;
+    l->open = partial != 0;
     return l->fn(&line, l->arg);
 }
 
@@ -111,5 +112,5 @@ int knit__lines_end(struct knit__lines *l)
     const size_t size = l->used;
 
     l->used = 0;
-    return size > 0 ? give(l, l->buffer, size, 0) : 0;
+    return size > 0 || l->open ? give(l, l->buffer, size, 0) : 0;
 }

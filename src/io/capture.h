@@ -3,6 +3,7 @@
 #define KNIT_IO_CAPTURE_H
 
 #include <knit/process.h>
+#include <stdbool.h>
 
 /* A beginning and an end of a stream. While no more than `keep` bytes have come, all of them; then the
  * first half of data stays, and the second one is a ring. */
@@ -21,6 +22,7 @@ int knit__capture_take(struct knit__capture *c, knit_captured *ret);
 struct knit__lines {
     char *buffer; /* KNIT_COMMAND_LINE + 1 bytes, the caller's */
     size_t used;
+    bool open; /* a part of a line was given, and not its end */
     int stream;
     knit_line_fn *fn;
     void *arg;

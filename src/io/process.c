@@ -142,7 +142,7 @@ int knit_process_signal(knit_process *process, int signal)
 
     if (!c || signal < 0 || signal > SIGRTMAX)
         return -EINVAL;
-    if (knit__child_has_ended(c))
+    if (!knit__child_runs(c))
         return -ESRCH;
     if (c->spawned.control >= 0)
         return knit__guardian_signal(c->spawned.control, signal);

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    FORKS_A_SECOND = 32768, /* more than that do not happen */
+    NUMBERS_A_SECOND = 100000, /* used up by a processor at most: threads have numbers too */
     LEAST_PID_MAX = 32768,
     ENVIRON_CHUNK = 4096,
     STRANGERS = 1024,
@@ -73,6 +73,20 @@ long knit__last_number(const char *path)
     return atol(text + n);
 }
 
+static long processors(void)
+{
+    static _Atomic long all;
+    long n = atomic_load_explicit(&all, memory_order_relaxed);
+
+    if (n == 0) {
+        n = sysconf(_SC_NPROCESSORS_CONF);
+        if (n <= 0)
+            n = 1;
+        atomic_store_explicit(&all, n, memory_order_relaxed);
+    }
+    return n;
+}
+
 /* How long it takes at least until all numbers were given out. */
 int64_t knit__pid_round(void)
 {
@@ -85,7 +99,7 @@ int64_t knit__pid_round(void)
             n = LEAST_PID_MAX;
         atomic_store_explicit(&most, n, memory_order_relaxed);
     }
-    return n * SECOND / FORKS_A_SECOND;
+    return n * (SECOND / NUMBERS_A_SECOND) / processors();
 }
 
 /* ---- strangers ----------------------------------------------------------------------------------

@@ -127,6 +127,12 @@ static bool walk_push(struct walk *w, const struct knit__procstat *p)
     return true;
 }
 
+/* Of descriptors or memory: nothing was seen, which does not mean that nothing is there. */
+static bool is_short(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
 static bool walk_read(struct walk *w, DIR *dir)
 {
     struct dirent *entry;
@@ -136,7 +142,13 @@ static bool walk_read(struct walk *w, DIR *dir)
 
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
             continue;
-        if (knit__procstat_of((pid_t)atol(entry->d_name), &p) && !walk_push(w, &p))
+        errno = 0;
+        if (!knit__procstat_of((pid_t)atol(entry->d_name), &p)) {
+            if (is_short())
+                return false;
+            continue;
+        }
+        if (!walk_push(w, &p))
             return false;
     }
     return true;
@@ -256,20 +268,23 @@ static size_t walk_act(const struct knit__tree *t, const struct walk *w,
 size_t knit__tree_walk(struct knit__tree *t, enum knit__tree_action action)
 {
     struct walk w = {0};
-    DIR *dir = opendir("/proc");
     const int64_t now = knit__since_boot();
     size_t left = 0;
+    DIR *dir;
 
     if (action == KNIT__TREE_KILL && !t->lost)
         (void)kill(-t->root, SIGKILL); /* the group at once: no fork gets out of it */
+    dir = opendir("/proc");
     if (dir && walk_read(&w, dir)) {
         for (size_t i = 0; i < w.count; i++)
             w.mine[i] = knit__tree_looks(t, &w.all[i], now);
         walk_close(&w);
         left = walk_act(t, &w, action);
         remember(t, &w, action == KNIT__TREE_ASK);
-    } else if (action == KNIT__TREE_ASK && !t->lost) {
-        (void)kill(-t->root, SIGTERM);
+    } else {
+        left = action != KNIT__TREE_LOOK && is_short();
+        if (action == KNIT__TREE_ASK && !t->lost)
+            (void)kill(-t->root, SIGTERM);
     }
     if (dir)
         closedir(dir);

@@ -4,19 +4,26 @@
 
 #include "fd.h"
 
+#include <knit/ctx.h>
 #include <knit/io.h>
+#include <knit/task.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <knit/errno.h> /* these functions park between calls that set errno */
 
 enum { CHILD = 3 }; /* among the numbers of the pipes: 0 input, 1 output, 2 errors */
 
-static void drop(int *fd)
+/* Out of the set by hand: a close does not do it while a child of a fork holds a copy. */
+static void drop(struct knit__pump *p, int *fd)
 {
-    if (*fd >= 0)
-        close(*fd); /* also out of the set: nobody else has it */
+    if (*fd < 0)
+        return;
+    if (p->set >= 0)
+        (void)epoll_ctl(p->set, EPOLL_CTL_DEL, *fd, NULL);
+    close(*fd);
     *fd = -1;
 }
 
@@ -45,7 +52,29 @@ static void move_input(struct knit__pump *p)
         p->input_left -= (size_t)n;
     }
     if (n != -EAGAIN && (n < 0 || p->input_left == 0))
-        drop(&p->input); /* all of it, or nobody reads any more */
+        drop(p, &p->input); /* all of it, or nobody reads any more */
+}
+
+/* on_line is called under the context of the run, also while the tree is ended under another: what it
+ * waits for ends with that context, and never holds up the end. */
+static void add_lines(struct knit__pump *p, struct knit__outlet *o, size_t n)
+{
+    knit_ctx_scope scope;
+
+    knit_ctx_enter(p->ctx, &scope);
+    p->error = knit__lines_add(&o->lines, n);
+    knit_ctx_leave(&scope);
+}
+
+static void end_lines(struct knit__pump *p, struct knit__outlet *o)
+{
+    knit_ctx_scope scope;
+
+    if (p->error != 0 || o->captured)
+        return;
+    knit_ctx_enter(p->ctx, &scope);
+    p->error = knit__lines_end(&o->lines);
+    knit_ctx_leave(&scope);
 }
 
 /* After an error what comes is read and dropped: the command need not wait for us. */
@@ -56,11 +85,11 @@ static void take(struct knit__pump *p, struct knit__outlet *o, size_t n)
     else if (o->captured)
         p->error = knit__capture_add(&o->capture, o->buffer, n);
     else
-        p->error = knit__lines_add(&o->lines, n);
+        add_lines(p, o, n);
 }
 
-/* False: there was nothing to read. */
-static bool move_output(struct knit__pump *p, struct knit__outlet *o)
+/* How many bytes were read; 0: there was nothing. */
+static size_t move_output(struct knit__pump *p, struct knit__outlet *o)
 {
     ssize_t n;
 
@@ -69,14 +98,13 @@ static bool move_output(struct knit__pump *p, struct knit__outlet *o)
     while (n < 0 && errno == EINTR);
     if (n > 0) {
         take(p, o, (size_t)n);
-        return true;
+        return (size_t)n;
     }
     if (n < 0 && errno == EAGAIN)
-        return false;
-    drop(&o->fd);
-    if (p->error == 0 && !o->captured)
-        p->error = knit__lines_end(&o->lines);
-    return false;
+        return 0;
+    drop(p, &o->fd);
+    end_lines(p, o);
+    return 0;
 }
 
 /* ---- waiting ---- */
@@ -90,8 +118,7 @@ static int watch(struct knit__pump *p, int fd, uint32_t events, uint32_t number)
 
 static void child_ended(struct knit__pump *p, struct knit__child *c)
 {
-    if (!knit__child_has_ended(c))
-        return;
+    knit__child_ended(c);
     if (p->watches_child)
         (void)epoll_ctl(p->set, EPOLL_CTL_DEL, c->spawned.pidfd, NULL);
     p->watches_child = false;
@@ -119,15 +146,21 @@ static bool has_pipes(const struct knit__pump *p)
     return p->set >= 0 && (p->input >= 0 || p->outlets[0].fd >= 0 || p->outlets[1].fd >= 0);
 }
 
-/* One wait, and what came of it: 0, or what ended the wait. */
+/* One wait, and what came of it: 0, or what ended the wait. A command that never stops writing ends
+ * none of its waits by parking: others run in between, and the deadline counts all the same. */
 static int step(struct knit__pump *p, struct knit__child *c, knit_time deadline)
 {
     const knit_time look = knit_now() + KNIT__CHILD_LOOK;
     const bool blind = !c->ended && !p->watches_child && look < deadline;
     int r = knit_wait_fd(p->set, KNIT_READABLE, blind ? look : deadline);
 
-    if (r >= 0)
+    if (r >= 0) {
         move(p, c);
+        if (knit_in_task())
+            (void)knit_yield();
+        if (knit_now() >= deadline)
+            return -ETIMEDOUT;
+    }
     if (blind && knit__child_has_ended(c))
         return 0;
     return r < 0 && !(blind && r == -ETIMEDOUT) ? r : 0;
@@ -196,6 +229,7 @@ int knit__pump_init(struct knit__pump *p, struct knit__child *c, const knit_comm
     int *ends = c->spawned.ends, r;
 
     *p = (struct knit__pump){.attend = {pump_wait},
+                             .ctx = knit_ctx_current(),
                              .set = -1,
                              .input = ends[0],
                              .input_at = command->input,
@@ -209,6 +243,21 @@ int knit__pump_init(struct knit__pump *p, struct knit__child *c, const knit_comm
     return r;
 }
 
+/* What is in the pipe by now, and no more: who holds it open may write faster than it is read. */
+static void drain(struct knit__pump *p, struct knit__outlet *o)
+{
+    int there = 0;
+    size_t left, n;
+
+    if (o->fd < 0 || !o->buffer || ioctl(o->fd, FIONREAD, &there) < 0)
+        return;
+    for (left = (size_t)there; o->fd >= 0; left -= n < left ? n : left) {
+        n = move_output(p, o);
+        if (n == 0 || n >= left)
+            return;
+    }
+}
+
 int knit__pump_drain(struct knit__pump *p, knit_command_result *ret)
 {
     knit_captured *captured[2] = {&ret->out, &ret->err};
@@ -216,10 +265,9 @@ int knit__pump_drain(struct knit__pump *p, knit_command_result *ret)
     for (int i = 0; i < 2; i++) {
         struct knit__outlet *o = &p->outlets[i];
 
-        while (o->fd >= 0 && o->buffer && move_output(p, o))
-            continue;
-        if (o->fd >= 0 && !o->captured && p->error == 0) /* somebody else holds it open */
-            p->error = knit__lines_end(&o->lines);
+        drain(p, o);
+        if (o->fd >= 0) /* somebody else holds it open */
+            end_lines(p, o);
         if (o->captured && knit__capture_take(&o->capture, captured[i]) < 0 && p->error == 0)
             p->error = -ENOMEM;
     }
@@ -228,11 +276,13 @@ int knit__pump_drain(struct knit__pump *p, knit_command_result *ret)
 
 void knit__pump_fini(struct knit__pump *p)
 {
-    drop(&p->input);
+    if (p->set >= 0)
+        close(p->set); /* with all that is in it */
+    p->set = -1;
+    drop(p, &p->input);
     for (int i = 0; i < 2; i++) {
-        drop(&p->outlets[i].fd);
+        drop(p, &p->outlets[i].fd);
         free(p->outlets[i].buffer);
         free(p->outlets[i].capture.data);
     }
-    drop(&p->set);
 }

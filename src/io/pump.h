@@ -8,6 +8,8 @@
 #include "capture.h"
 #include "child.h"
 
+#include <knit/ctx.h>
+
 struct knit__outlet {
     int fd; /* -1: no pipe, or it has ended */
     bool captured;
@@ -18,6 +20,7 @@ struct knit__outlet {
 
 struct knit__pump {
     struct knit__attend attend; /* first */
+    knit_ctx *ctx;              /* the run's: on_line's */
     int set;                    /* the epoll set; -1: there are no pipes */
     bool watches_child;
     int input; /* -1: no pipe, or all is written */

@@ -131,6 +131,16 @@ static void a_very_long_line_comes_in_parts(void)
     CHECK_HAS(seen.text, "1:end|");
 }
 
+/* The stream ends with the part that filled the buffer: the line has an end all the same. */
+static void a_line_of_whole_parts_ends(void)
+{
+    struct seen seen = {0};
+    CHECK_INT(run_lines(&seen, "yes x | tr -d '\\n' | head -c 131072"), 0);
+    CHECK_INT(seen.bytes, 2 * KNIT_COMMAND_LINE);
+    CHECK_INT(seen.partial, 2);
+    CHECK_INT(seen.lines, 3);
+}
+
 static void many_lines_arrive_whole(void)
 {
     struct seen seen = {0};
@@ -197,6 +207,7 @@ static const knittest tests[] = {
     THREAD(the_last_line_needs_no_newline),
     THREAD(both_streams_have_lines_of_their_own),
     THREAD(a_very_long_line_comes_in_parts),
+    THREAD(a_line_of_whole_parts_ends),
     BOTH(many_lines_arrive_whole),
     BOTH(a_line_can_end_the_command),
     TASK(a_line_may_wait),

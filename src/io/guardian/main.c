@@ -304,6 +304,16 @@ static long start(const char *way, const char *path, char **argv, char **envp)
 
 /* ---- the watch ---- */
 
+/* A copy that is above the command's descriptors, of which some may be free. */
+static int lift(long fd)
+{
+    const long copy = fd < 0 ? fd : CALL(fcntl, fd, F_DUPFD_CLOEXEC, guardian.control, 0, 0);
+
+    if (fd >= 0)
+        (void)CALL(close, fd, 0, 0, 0, 0);
+    return (int)copy;
+}
+
 static int prepare(char **argv)
 {
     const unsigned long long all = ~0ULL;
@@ -315,8 +325,8 @@ static int prepare(char **argv)
     (void)CALL(close, guardian.control + 1, 0, 0, 0, 0); /* this program's own file */
     (void)CALL(fcntl, guardian.control, F_SETFD, FD_CLOEXEC, 0, 0);
     (void)CALL(rt_sigprocmask, SIG_BLOCK, &all, 0, SIGNALS_SIZE, 0);
-    guardian.signals = (int)CALL(signalfd4, -1, &all, SIGNALS_SIZE, SFD_CLOEXEC | SFD_NONBLOCK, 0);
-    guardian.program = (int)CALL(pidfd_open, program, 0, 0, 0, 0);
+    guardian.signals = lift(CALL(signalfd4, -1, &all, SIGNALS_SIZE, SFD_CLOEXEC | SFD_NONBLOCK, 0));
+    guardian.program = lift(CALL(pidfd_open, program, 0, 0, 0, 0));
     if (CALL(getppid, 0, 0, 0, 0, 0) != program || guardian.signals < 0)
         return 0; /* it is gone already */
     return CALL(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
@@ -348,6 +358,16 @@ static void round_of_signals(void)
         guardian.round_at = guardian.kill_at;
 }
 
+/* One that was killed has given its children to the guardian: on with them. So a deep tree ends as fast
+ * as its processes do, and the pauses grow only while none does. */
+static void hurry(void)
+{
+    if (guardian.kill_at == 0 || now_ms() < guardian.kill_at)
+        return;
+    guardian.pause = 0;
+    guardian.round_at = guardian.kill_at;
+}
+
 /* Reap. True: there is no child left. */
 static int all_gone(void)
 {
@@ -355,6 +375,7 @@ static int all_gone(void)
     int status;
 
     while ((pid = CALL(wait4, -1, &status, WNOHANG | __WALL, 0, 0)) > 0) {
+        hurry();
         if (pid != guardian.command)
             continue;
         guardian.command = 0;
