@@ -300,6 +300,7 @@ struct connect_call {
     struct knit__fd_call call;
     const knit_address *to;
     bool began; /* that it is connected is then our doing */
+    bool rest;  /* it has blocked for a turn, and nothing would tell when it may go on */
 };
 
 /* r is what an attempt said: the call's result. */
@@ -318,6 +319,9 @@ static ssize_t connect_once(struct knit__fd_call *call, struct knit__slot *slot,
 
     (void)slot;
     call->at_once = !c->began; /* to what is refused it would not get ready */
+    if (c->rest && r == -EAGAIN)
+        r = -EBUSY;
+    c->rest = false;
     return r < 0 ? r : connect_result(c, knit__connect_once(fd, c->to));
 }
 
@@ -327,6 +331,7 @@ static ssize_t connect_blocking(struct knit__fd_call *call, int fd)
     struct connect_call *c = KNIT__CONTAINER(call, struct connect_call, call);
     ssize_t r = connect_result(c, knit__connect_once(fd, c->to));
 
+    c->rest = r == -EAGAIN && c->to->data.ss_family == AF_UNIX;
     return r == -EAGAIN ? -EINTR : r;
 }
 

@@ -291,7 +291,7 @@ static void the_mode_of_a_socket_is_never_changed(void)
     kt_thread *watcher;
     CHECK_INT(fcntl(w.fds[0], F_SETFL, 0), 0);
     watcher = kt_thread_start(watch_modes, &w);
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < (knit_simulated(NULL) ? 10 : 3000); i++)
         CHECK_INT(knit_accept_until(w.fds[0], 0, NULL), -ETIMEDOUT);
     for (int i = 0; i < 10; i++)
         CHECK_INT(knit_connect_until(w.fds[1], &d.at, knit_now() + KNIT_MILLISECOND), -ETIMEDOUT);
