@@ -18,13 +18,15 @@
  * How they are found: the command has a process group of its own, and a variable KNIT_TREE in its
  * environment that its descendants inherit; their parents lead to the rest. So a process escapes that
  * becomes an orphan *and* leaves the process group *and* gives up or overwrites its environment,
- * before it was first looked for; and one of another user cannot be signalled. KNIT_COMMAND_GUARD
- * closes the first gap.
+ * before it was first looked for. KNIT_COMMAND_GUARD closes this gap. One of another user cannot be
+ * signalled: what is left 10 s after SIGKILL is given up. Looking takes /proc and two descriptors:
+ * without /proc only the process group is ended, without descriptors it is tried again as long.
  *
  * With KNIT_COMMAND_GUARD the command has a guardian: a process of some kilobytes that is its parent
  * and the subreaper of the whole tree, so that no descendant can get out of its sight. It ends the
  * tree, in the same way, also when the program itself is gone: crashed, out of memory, kill -9. It
- * costs another fork and exec. The program must be able to execute a memfd.
+ * costs another fork and exec. The program must be able to execute a memfd, by /proc. If somebody
+ * kills the guardian, the tree is ended as one without.
  *
  * A command sees only the descriptors it is given: 0, 1, 2, and `fds` from 3 on. It begins with no
  * signal blocked and all at their default action, as the leader of a process group in the
@@ -124,7 +126,8 @@ typedef struct knit_command {
  * output stops when all have ended: a process that escaped, or may live on (KNIT_COMMAND_LEAVE), and
  * holds the pipe open is not waited for. Input the command does not read is dropped. Of a stream that
  * is captured the first and last keep / 2 bytes are kept; the command never waits because of that.
- * on_line is called by the caller's task and may wait; the command then waits once the pipe is full.
+ * on_line is called by the caller's task, also while the tree is ended, under the context of the call,
+ * and may wait; the command then waits once the pipe is full.
  *
  * Parks:    yes; starting it blocks the thread as by knit_blocking.
  * Cancel:   -ECANCELED or -ETIMEDOUT: when the ambient context ends, the tree is ended first, see

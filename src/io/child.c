@@ -137,35 +137,23 @@ static int wait_for_root(const struct knit__child *c, siginfo_t *info, int flags
     return r < 0 ? -errno : 0;
 }
 
-/* 1: the root has ended; -ECHILD: and somebody else reaped it. */
-static int peek(const struct knit__child *c)
-{
-    siginfo_t info = {0};
-    const int r = wait_for_root(c, &info, WNOHANG | WNOWAIT);
-
-    return r < 0 ? r : info.si_pid != 0;
-}
-
 bool knit__child_runs(const struct knit__child *c)
 {
-    return peek(c) == 0;
+    siginfo_t info = {0};
+
+    return wait_for_root(c, &info, WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
 bool knit__child_has_ended(struct knit__child *c)
 {
-    const int r = c->ended ? 0 : peek(c);
+    siginfo_t info = {0};
+    int r = c->ended ? 0 : wait_for_root(c, &info, WNOHANG | WNOWAIT);
 
     if (r == -ECHILD)
-        c->tree.lost = true;
-    if (r == -ECHILD || r > 0)
+        c->ended = c->tree.lost = true;
+    else if (r == 0 && info.si_pid != 0)
         c->ended = true;
     return c->ended;
-}
-
-void knit__child_ended(struct knit__child *c)
-{
-    (void)knit__child_has_ended(c); /* notices whether it was reaped by somebody else */
-    c->ended = true;
 }
 
 /* Where there is no pidfd, or no waiting for it: look again and again. */
@@ -193,7 +181,7 @@ int knit__child_wait(struct knit__child *c, knit_time deadline)
         return look_until(c, deadline);
     r = knit_wait_fd(c->spawned.pidfd, KNIT_READABLE, deadline);
     if (r >= 0)
-        knit__child_ended(c);
+        (void)knit__child_has_ended(c); /* is it still ours? */
     if (r < 0 && r != -ETIMEDOUT && r != -ECANCELED)
         return look_until(c, deadline); /* short of something: a command must be waited for */
     return r < 0 ? r : 0;
@@ -336,7 +324,7 @@ int knit__child_result(struct knit__child *c, bool reap, knit_command_result *re
     ret->pid = c->pid;
     if (reap)
         knit__tree_end(&c->tree);
-    do /* a lost number may be that of another child of the program by now */
+    do
         r = c->tree.lost ? -ECHILD : wait_for_root(c, &info, reap ? 0 : WNOWAIT);
     while (r == -EINTR);
     if (r == 0 && !guardian_says(c, ret))

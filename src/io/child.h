@@ -41,8 +41,6 @@ int knit__child_rest(knit_time until);
 bool knit__child_has_ended(struct knit__child *c);
 /* The same, and nothing is noted: beside a wait of another thread. */
 bool knit__child_runs(const struct knit__child *c);
-/* Its pidfd says that it has ended. */
-void knit__child_ended(struct knit__child *c);
 /* Wait until the root has ended: 0, or what ended the wait. */
 int knit__child_wait(struct knit__child *c, knit_time deadline);
 /* The waiter that does nothing besides. */

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define TURN (50 * KNIT_MILLISECOND) /* a call may block, and not see what happens to the slot */
-#define LOOK KNIT_MILLISECOND        /* the same, when there is no time left */
+#define LOOK (20 * KNIT_MILLISECOND) /* the same, when there is no time left: it should not block */
 
 /* ---- calls that block ---- */
 

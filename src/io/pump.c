@@ -118,7 +118,8 @@ static int watch(struct knit__pump *p, int fd, uint32_t events, uint32_t number)
 
 static void child_ended(struct knit__pump *p, struct knit__child *c)
 {
-    knit__child_ended(c);
+    if (!knit__child_has_ended(c))
+        return;
     if (p->watches_child)
         (void)epoll_ctl(p->set, EPOLL_CTL_DEL, c->spawned.pidfd, NULL);
     p->watches_child = false;

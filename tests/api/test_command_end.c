@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define SHORT (KNIT_SECOND / 5)
+#define SHORT (KNIT_SECOND / 20)
 
 /* ---- cancel ---------------------------------------------------------------------------------- */
 

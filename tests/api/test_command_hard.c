@@ -12,11 +12,13 @@
 
 /* ---- output without end ---------------------------------------------------------------------- */
 
-/* Slower than what writes, so that there is always something to read. */
+/* Slower than what writes, so that there is always something to read. With a context: ends it. */
 static int drop_slowly(const knit_line *line, void *arg)
 {
     const knit_time until = knit_now() + KNIT_MILLISECOND;
-    (void)line, (void)arg;
+    (void)line;
+    if (arg)
+        knit_ctx_cancel(arg, 0);
     while (knit_now() < until)
         continue;
     return 0;
@@ -30,14 +32,15 @@ static void who_never_stops_writing_is_killed(void)
     knit_command_result result;
     knit_ctx *ctx;
     knit_ctx_scope scope;
-    CHECK_INT(knit_ctx_with_timeout(knit_ctx_background(), SHORT, &ctx), 0);
+    CHECK_INT(knit_ctx_with_cancel(knit_ctx_background(), &ctx), 0);
     CHECK_INT(knit_ctx_enter(ctx, &scope), 0);
     CHECK_INT(knit_command_run(&(knit_command){.argv = SH("trap '' TERM; " ENDLESS "wait"),
                                                .out = KNIT_STDIO_LINES,
                                                .on_line = drop_slowly,
+                                               .on_line_arg = ctx,
                                                .grace = SHORT},
                                &result),
-              -ETIMEDOUT);
+              -ECANCELED);
     CHECK_INT(knit_ctx_leave(&scope), 0);
     knit_ctx_unref(ctx);
     CHECK_INT(result.signal, SIGKILL);
