@@ -20,7 +20,8 @@
  * becomes an orphan *and* leaves the process group *and* gives up or overwrites its environment,
  * before it was first looked for. KNIT_COMMAND_GUARD closes this gap. One of another user cannot be
  * signalled: what is left 10 s after SIGKILL is given up. Looking takes /proc and two descriptors:
- * without /proc only the process group is ended, without descriptors it is tried again as long.
+ * without /proc only the process group is ended, without descriptors it is tried again for up to
+ * four graces.
  *
  * With KNIT_COMMAND_GUARD the command has a guardian: a process of some kilobytes that is its parent
  * and the subreaper of the whole tree, so that no descendant can get out of its sight. It ends the

@@ -20,6 +20,8 @@
 #define FIRST_LOOK (KNIT_MILLISECOND / 2) /* between looks at what is left, doubled each time */
 #define GUARDIAN_TIME (5 * KNIT_SECOND)   /* for its own work, besides the grace */
 #define GIVE_UP (10 * KNIT_SECOND)        /* on processes that SIGKILL does not end: the kernel's */
+#define UNSEEN                                                                                     \
+    (50 * KNIT_MILLISECOND) /* the same and four graces, when nothing can be looked for */
 
 static knit_time after(knit_duration d)
 {
@@ -208,6 +210,9 @@ static int look(void *arg)
     struct look *l = arg;
 
     l->left = knit__tree_walk(&l->child->tree, l->action);
+    l->child->unseen = l->left == KNIT__TREE_UNSEEN;
+    if (l->child->unseen && l->child->spawned.control >= 0)
+        l->left = 0; /* it had a guardian, which has seen to them */
     return 0;
 }
 
@@ -243,16 +248,26 @@ static bool gone_within(struct knit__child *c, knit_time deadline, struct knit__
     return true;
 }
 
+/* With what is left when all has got SIGKILL. */
+static knit_duration patience(const struct knit__child *c)
+{
+    const knit_duration grace = c->grace > 0 ? c->grace : 0;
+
+    return c->unseen && grace < GIVE_UP / 4 ? UNSEEN + 4 * grace : GIVE_UP;
+}
+
 static void kill_all(struct knit__child *c, struct knit__attend *attend)
 {
     knit_duration pause = FIRST_LOOK;
-    knit_time give_up = KNIT_FOREVER;
+    knit_time ended = KNIT_FOREVER;
 
-    while (!all_gone(c, KNIT__TREE_KILL) && knit_now() < give_up) {
+    while (!all_gone(c, KNIT__TREE_KILL)) {
         if (!c->ended)
             (void)look_around(c, KNIT__TREE_KILL);
-        else if (give_up == KNIT_FOREVER)
-            give_up = after(GIVE_UP);
+        else if (ended == KNIT_FOREVER)
+            ended = knit_now();
+        else if (knit_now() - ended > patience(c))
+            return;
         (void)attend->wait(attend, c, after(pause));
         pause = pause < KNIT__CHILD_LOOK ? pause * 2 : KNIT__CHILD_LOOK;
     }

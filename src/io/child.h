@@ -27,7 +27,8 @@ struct knit__child {
     unsigned flags;      /* KNIT_COMMAND_... */
     int pid;             /* the command's */
     bool ended;
-    bool said; /* the guardian has told the command's wait status */
+    bool unseen; /* the last look could not be taken: short of memory or descriptors */
+    bool said;   /* the guardian has told the command's wait status */
     int status;
     char name[KNIT__CHILD_NAME]; /* for texts */
 };

@@ -282,7 +282,7 @@ size_t knit__tree_walk(struct knit__tree *t, enum knit__tree_action action)
         left = walk_act(t, &w, action);
         remember(t, &w, action == KNIT__TREE_ASK);
     } else {
-        left = action != KNIT__TREE_LOOK && is_short();
+        left = action != KNIT__TREE_LOOK && is_short() ? KNIT__TREE_UNSEEN : 0;
         if (action == KNIT__TREE_ASK && !t->lost)
             (void)kill(-t->root, SIGTERM);
     }

@@ -79,7 +79,8 @@ enum knit__tree_action { KNIT__TREE_LOOK, KNIT__TREE_ASK, KNIT__TREE_KILL };
 /* Find the members, less zombies: how many there are, with those that perhaps are members. ASK: each
  * gets SIGTERM (and SIGCONT) once, so do it again for those who come later. KILL: SIGKILL. Takes
  * milliseconds. Without memory, descriptors or /proc only the root's group is signalled; short of memory
- * or descriptors ASK and KILL say that one is left, so that the caller looks again. */
+ * or descriptors ASK and KILL say UNSEEN, so that the caller looks again. */
+#define KNIT__TREE_UNSEEN SIZE_MAX
 size_t knit__tree_walk(struct knit__tree *t, enum knit__tree_action action);
 
 #endif

@@ -199,7 +199,7 @@ static void who_is_not_seen_is_waited_for(void)
                                                            SURVIVOR, NULL},
                                   .fds = &l.theirs,
                                   .fd_count = 1,
-                                  .grace = SHORT},
+                                  .grace = 10 * SHORT},
                   &p),
               0);
     lifeline_begun(&l, 1);

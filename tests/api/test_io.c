@@ -91,7 +91,7 @@ static void the_mode_is_not_changed(void)
     for (int kind = 0; kind < FDS_KINDS; kind++) {
         fds f = fds_new(kind);
         int in = fcntl(f.in, F_GETFL), out = fcntl(f.out, F_GETFL);
-        char c;
+        char c = 0;
         CHECK_INT(knit_read_until(f.in, &c, 1, 1), -ETIMEDOUT);
         CHECK_INT(knit_write(f.out, "x", 1), 1);
         CHECK_INT(fcntl(f.in, F_GETFL), in);
@@ -124,7 +124,7 @@ static void a_deadline_ends_the_wait(void)
 static int read_one(void *arg)
 {
     const fds *f = arg;
-    char c;
+    char c = 0;
     ssize_t n = knit_read(f->in, &c, 1);
     return n == 1 ? 0 : (int)n;
 }
@@ -209,7 +209,7 @@ static void a_number_may_be_used_again(void)
 {
     for (int round = 0; round < kt_count(100); round++) {
         fds f = fds_new(round % FDS_KINDS);
-        char c;
+        char c = 0;
         CHECK_INT(knit_read_until(f.in, &c, 1, knit_now() + 1000), -ETIMEDOUT);
         CHECK_INT(knit_write(f.out, "ab", 2), 2);
         CHECK_INT(knit_read(f.in, &c, 1), 1);
@@ -311,7 +311,7 @@ static void what_is_no_descriptor_is_ebadf(void)
 {
     fds f = fds_new(0);
     int fd = fds_none();
-    char c;
+    char c = 0;
     CHECK_INT(knit_read(-1, &c, 1), -EBADF);
     CHECK_INT(knit_write(-1, &c, 1), -EBADF);
     CHECK_INT(knit_wait_fd(-1, KNIT_READABLE, KNIT_FOREVER), -EBADF);

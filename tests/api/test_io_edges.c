@@ -43,7 +43,7 @@ static void send_with_descriptor(int s, const char *bytes, size_t n, int fd)
     union {
         char buf[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
-    } control;
+    } control = {{0}};
     struct iovec iov = {(void *)(uintptr_t)bytes, n};
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
