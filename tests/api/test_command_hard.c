@@ -118,10 +118,11 @@ static void a_line_waits_under_the_callers_context(void)
     CHECK_INT(knit_ctx_enter(p.ctx, &scope), 0);
     CHECK_INT(
         knit_command_run(
-            &(knit_command){.argv = SH("trap 'echo bye; exit 3' TERM; echo; sleep 1000 & wait"),
-                            .out = KNIT_STDIO_LINES,
-                            .on_line = park,
-                            .on_line_arg = &p},
+            &(knit_command){
+                .argv = SH("trap 'echo bye; exit 3' TERM; sh -c 'echo; exec sleep 1000' & wait"),
+                .out = KNIT_STDIO_LINES,
+                .on_line = park,
+                .on_line_arg = &p},
             NULL),
         -ECANCELED);
     CHECK_INT(knit_ctx_leave(&scope), 0);
