@@ -105,6 +105,19 @@ static inline int fds_none(void)
     return 900;
 }
 
+/* The same with a number for `in` that nobody's next descriptor gets when it is closed. */
+static inline fds fds_high(int kind)
+{
+    fds f = fds_new(kind);
+    int high = fcntl(f.in, F_DUPFD, fds_none());
+    CHECK(high >= 0);
+    CHECK_INT(knit_close(f.in), 0);
+    if (f.ours)
+        CHECK_INT(knit_adopt(high), 0);
+    f.in = high;
+    return f;
+}
+
 static inline void fds_close(const fds *f)
 {
     CHECK_INT(knit_close(f->in), 0);
