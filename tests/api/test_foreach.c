@@ -364,7 +364,7 @@ static void the_first_failure_wakes_and_stops_the_rest(void)
 static int fail_first_or_yield(size_t index, void *arg)
 {
     if (index == 0) {
-        kt_until(atomic_load((atomic_int *)arg) == 1);
+        kt_until(atomic_load((atomic_int *)arg) >= 1);
         return -EIO;
     }
     atomic_fetch_add((atomic_int *)arg, 1);

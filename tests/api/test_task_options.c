@@ -118,7 +118,7 @@ static void a_delayed_task_holds_no_place(void)
     for (int i = 0; i < 20; i++)
         CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);
     kt_until(ran == 20);
-    CHECK_INT(counts_of(&g).pending, 5);
+    kt_until(counts_of(&g).pending == 5); /* the last one that counted may not have ended yet */
     CHECK_INT(knit_errgroup_close(&g), 0);
     CHECK_INT(late, 0);
     CHECK_INT(counts_of(&g).echoes + counts_of(&g).skipped, 5);
