@@ -71,6 +71,12 @@ void knit__slot_hint(struct knit__slot *s, uint32_t kind)
     knit__unlock(&s->lock);
 }
 
+static void count_edge_locked(struct knit__slot *s, int direction)
+{
+    atomic_store_explicit(&s->edges[direction], knit__slot_edges(s, direction) + 1,
+                          memory_order_release);
+}
+
 /* What was known of the number is no longer true. It is taken out of the set by name: what a
  * descriptor refers to may live on, and would go on to tell of events. */
 static void forget_locked(struct knit__slot *s, int fd, uint32_t flags, struct knit__batch *ready)
@@ -78,8 +84,8 @@ static void forget_locked(struct knit__slot *s, int fd, uint32_t flags, struct k
     if (knit__slot_flags(s) & KNIT__SLOT_WATCHED)
         knit__os_poll_unwatch(&net.poll, fd);
     s->sequence++;
-    for (int d = KNIT__IN; d <= KNIT__OUT; d++)
-        atomic_store_explicit(&s->edges[d], knit__slot_edges(s, d) + 1, memory_order_release);
+    count_edge_locked(s, KNIT__IN);
+    count_edge_locked(s, KNIT__OUT);
     set_flags_locked(s, flags);
     knit__waitq_wake_all(&s->waiters, WOKE_CLOSED, ready);
 }
@@ -284,12 +290,6 @@ int knit__slot_wait_level(struct knit__slot *s, int fd, uint32_t what, int64_t d
 }
 
 /* ---- events ---- */
-
-static void count_edge_locked(struct knit__slot *s, int direction)
-{
-    atomic_store_explicit(&s->edges[direction], knit__slot_edges(s, direction) + 1,
-                          memory_order_release);
-}
 
 /* After an event at a foreign descriptor, that found somebody or did not. A level was for one event;
  * edges go on until one finds nobody. */
