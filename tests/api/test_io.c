@@ -390,6 +390,7 @@ static void who_waits_is_woken_while_others_compute(void)
     fds_close(&f);
 }
 
+/* A real sleep is the point: the thread is in the kernel, and has not said so. */
 static int block_until_arrived(void *arg)
 {
     struct timespec pause = {.tv_nsec = 100 * 1000};

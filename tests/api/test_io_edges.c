@@ -321,6 +321,7 @@ static void rests_of_any_length_end(void)
     fds_close(&other);
 }
 
+/* A real sleep is the point: a marked call that keeps its thread. */
 static int sleep_outside(void *arg)
 {
     struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
