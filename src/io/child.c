@@ -74,6 +74,7 @@ static int await_command(struct knit__child *c)
         close(c->spawned.control); /* if it has not ended, it will now, with all below it */
         c->spawned.control = -1;
         (void)knit__child_wait(c, KNIT_FOREVER);
+        knit__child_finish(c, &knit__child_attend); /* it was killed before it could say a word */
         (void)knit__child_result(c, true, &ignored);
     }
     knit_ctx_leave(&scope);
