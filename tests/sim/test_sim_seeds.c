@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SEEDS = 10000, DEADLOCK = 97, CALM_SEEDS = 100 };
@@ -96,6 +99,62 @@ static int play_crowd(void)
     return 0;
 }
 
+/* A thread that is not in the simulated world yet has a lock of the program's for a time that is never
+ * the same, and the thread that is simulated wants it. */
+static struct {
+    pthread_mutex_t lock;
+    atomic_bool has_it;
+} meeting = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void compute_for_ns(int64_t ns)
+{
+    struct timespec begun, now;
+
+    clock_gettime(CLOCK_MONOTONIC, &begun);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begun.tv_sec) * INT64_C(1000000000) + now.tv_nsec - begun.tv_nsec < ns);
+}
+
+static void *keep_the_lock(void *unused)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    CHECK_INT(pthread_mutex_lock(&meeting.lock), 0);
+    atomic_store(&meeting.has_it, true);
+    compute_for_ns(now.tv_nsec % 10000000);
+    CHECK_INT(pthread_mutex_unlock(&meeting.lock), 0);
+    (void)knit_yield();
+    return unused;
+}
+
+static int play_meeting(void)
+{
+    knit_errgroup g = {0};
+    knit_chan *ch;
+    int first = 0;
+
+    CHECK_INT(knit_chan_new(sizeof(int), 2, &ch), 0);
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(knit_errgroup_go_copy(&g, pass_on, &ch, sizeof ch), 0);
+    CHECK_INT(knit_chan_send(ch, &first), 0);
+    for (int i = 0; i < 5; i++) {
+        pthread_t other;
+        atomic_store(&meeting.has_it, false);
+        CHECK_INT(pthread_create(&other, NULL, keep_the_lock, NULL), 0);
+        while (!atomic_load(&meeting.has_it))
+            sched_yield();
+        CHECK_INT(pthread_mutex_lock(&meeting.lock), 0);
+        CHECK_INT(pthread_mutex_unlock(&meeting.lock), 0);
+        (void)knit_yield();
+        CHECK_INT(pthread_join(other, NULL), 0);
+    }
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    knit_chan_unref(ch);
+    return 0;
+}
+
 /* ---- playing them ---- */
 
 struct run {
@@ -153,14 +212,14 @@ static void check_same(const struct run *a, const struct run *b)
     CHECK(strcmp(a->words, b->words) == 0);
 }
 
-static void the_same_seed_gives_the_same_run(void)
+static void check_replays(const char *part)
 {
     static struct run a, b, last;
     int others = 0;
 
     for (int seed = 1; seed <= 20; seed++) {
-        play("crowd", seed, &a);
-        play("crowd", seed, &b);
+        play(part, seed, &a);
+        play(part, seed, &b);
         CHECK_INT(a.status, 0);
         CHECK_HAS(a.words, "trace");
         check_same(&a, &b);
@@ -168,6 +227,16 @@ static void the_same_seed_gives_the_same_run(void)
         last = a;
     }
     CHECK_INT(others, 19);
+}
+
+static void the_same_seed_gives_the_same_run(void)
+{
+    check_replays("crowd");
+}
+
+static void who_waits_for_a_thread_outside_is_waited_for(void)
+{
+    check_replays("meeting");
 }
 
 static void a_planted_lost_wakeup_is_found_and_replays(void)
@@ -204,6 +273,7 @@ static void without_the_bug_nothing_is_found(void)
 
 static const knittest tests[] = {
     ALONE(the_same_seed_gives_the_same_run),
+    ALONE(who_waits_for_a_thread_outside_is_waited_for),
     ALONE(a_planted_lost_wakeup_is_found_and_replays),
     ALONE(without_the_bug_nothing_is_found),
 };
@@ -213,6 +283,8 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "play") == 0) {
         if (strcmp(argv[2], "crowd") == 0)
             return play_crowd();
+        if (strcmp(argv[2], "meeting") == 0)
+            return play_meeting();
         return play_bell(strcmp(argv[2], "careful bell") == 0);
     }
     ssize_t n = readlink("/proc/self/exe", self_path, sizeof self_path - 1);

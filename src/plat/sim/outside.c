@@ -53,19 +53,26 @@ static bool is_outside(const struct knit__sim_member *m)
     return m->state == KNIT__SIM_OUTSIDE || m->state == KNIT__SIM_ENDING;
 }
 
-/* Look at everybody outside. True: somebody is on the way, wait for it. */
+/* Look at everybody outside. True: somebody is on the way, wait for it; or has ended since the last
+ * look, which may have woken who was looked at before. */
 static bool look_outside(uint32_t *ret_asleep)
 {
+    uint32_t threads = knit__host_thread_count();
     struct knit__sim_member *next;
     bool running = false;
 
+    if (threads != 0 && threads != count_known())
+        find_new();
     *ret_asleep = 0;
     for (struct knit__sim_member *m = knit__sim.members; m; m = next) {
         next = m->next;
         if (!is_outside(m) || m->runaway)
             continue;
         switch (knit__host_thread_state(m->tid)) {
-        case KNIT__HOST_GONE: knit__sim_remove(m); break;
+        case KNIT__HOST_GONE:
+            knit__sim_remove(m);
+            running = true;
+            break;
         case KNIT__HOST_RUNNING: running = true; break;
         default: ++*ret_asleep; break;
         }
@@ -114,10 +121,6 @@ void knit__sim_settle(void)
     uint32_t asleep, calm = 0, rounds = 0;
 
     for (;;) {
-        uint32_t threads = knit__host_thread_count();
-
-        if (threads != 0 && threads != count_known())
-            find_new();
         if (!look_outside(&asleep)) {
             if (calm++ > 0 || rounds == 0 || asleep < 2)
                 break;
@@ -199,19 +202,34 @@ static void take_from(struct knit__sim_member *m, bool gone, bool runaway)
     knit__sim_grant();
 }
 
+/* It sleeps. Somebody outside who runs may be about to wake it: how long that takes must not decide who
+ * gets the baton. */
+static bool sleeps_for_good(bool long_ago)
+{
+    uint32_t others;
+
+    if (!look_outside(&others))
+        return true;
+    if (long_ago)
+        give_up_on_runners();
+    return false;
+}
+
 /* The holder is outside and did nothing since the last look: why? */
 static void look_closely(struct knit__sim_member *m)
 {
     enum knit__host_state state = knit__host_thread_state(m->tid);
-    bool running = state == KNIT__HOST_RUNNING;
-    bool runaway = running && knit__host_cpu() - seen.since > RUNAWAY_NS;
+    bool running = state == KNIT__HOST_RUNNING, long_ago, runaway, asleep;
 
+    long_ago = knit__host_cpu() - seen.since > RUNAWAY_NS;
+    runaway = running && long_ago;
+    asleep = !running && state != KNIT__HOST_GONE && sleeps_for_good(long_ago);
     if (runaway)
         knit__sim_warn("a thread computes for long without a call; this run may not replay");
-    if (state == KNIT__HOST_GONE || runaway || (!running && seen.asleep)) {
+    if (state == KNIT__HOST_GONE || runaway || (asleep && seen.asleep)) {
         take_from(m, state == KNIT__HOST_GONE, runaway);
     } else {
-        seen.asleep = !running;
+        seen.asleep = asleep;
         knit__sim_unlock();
     }
 }
