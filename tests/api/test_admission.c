@@ -16,6 +16,19 @@ static int wait_at_gate(void *arg)
     return kt_gate_wait(*(kt_gate *)arg);
 }
 
+/* The same, and tells that it has begun: a task that has not may still be skipped. */
+typedef struct holder {
+    kt_gate gate;
+    atomic_int begun;
+} holder;
+
+static int hold_at_gate(void *arg)
+{
+    holder *h = arg;
+    atomic_store(&h->begun, 1);
+    return kt_gate_wait(h->gate);
+}
+
 static knit_errgroup_counts counts_of(const knit_errgroup *g)
 {
     knit_errgroup_counts counts;
@@ -224,17 +237,17 @@ static void inline_stops_before_the_stack_does(void)
 static void a_cancel_turns_away_callers_and_skips_the_queue(void)
 {
     const knit_policy policy = {.queue = 2};
-    kt_gate gate = kt_gate_new();
+    holder h = {.gate = kt_gate_new()};
     atomic_int ran = 0;
     knit_errgroup g, callers = {0};
     caller c = {.g = &g, .ran = &ran};
     init(&g, 1, &policy);
-    CHECK_INT(knit_errgroup_go(&g, wait_at_gate, &gate), 0);
+    CHECK_INT(knit_errgroup_go(&g, hold_at_gate, &h), 0);
     for (int i = 0; i < 2; i++)
         CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);
     for (int i = 0; i < 3; i++)
         CHECK_INT(knit_errgroup_go(&callers, call_go, &c), 0);
-    kt_until(c.arrived == 3);
+    kt_until(h.begun && c.arrived == 3);
     yield_some(100);
     knit_errgroup_cancel(&g, -EPIPE);
     CHECK_INT(knit_errgroup_wait(&callers), 0);
@@ -242,7 +255,7 @@ static void a_cancel_turns_away_callers_and_skips_the_queue(void)
     CHECK_INT(knit_errgroup_wait(&g), -EPIPE);
     CHECK_INT(ran, 0);
     CHECK_INT(counts_of(&g).skipped, 5);
-    kt_gate_free(gate);
+    kt_gate_free(h.gate);
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
