@@ -42,27 +42,37 @@ static knit_errgroup_counts counts_of(knit_schedgroup *s)
 
 /* ---- times ---- */
 
-/* SCH-1 */
-static void tasks_begin_at_their_time_and_in_its_order(void)
+static bool begin_in_order(knit_duration gap)
 {
-    const int delays[5] = {30, 10, 50, 20, 40}, order[5] = {3, 1, 5, 2, 4};
+    const int order[5] = {3, 1, 5, 2, 4};
+    bool in_order = true;
     knit_schedgroup s;
     knit_time begin = knit_now();
 
     forget();
     CHECK_INT(knit_schedgroup_init(&s, NULL), 0);
     for (int i = 0; i < 5; i++)
-        CHECK_INT(knit_schedgroup_schedule_copy(&s, begin + delays[i] * KNIT_MILLISECOND, note, &i,
-                                                sizeof i),
-                  0);
+        CHECK_INT(knit_schedgroup_schedule_copy(&s, begin + order[i] * gap, note, &i, sizeof i), 0);
     CHECK_INT(knit_schedgroup_wait(&s), 0);
     for (int i = 0; i < 5; i++) {
-        if (knit_workers() == 1) /* else one can overtake the other after both have begun */
-            CHECK_INT(notes[i].order, order[i]);
-        CHECK(notes[i].when - begin >= delays[i] * KNIT_MILLISECOND);
+        CHECK(notes[i].when - begin >= order[i] * gap);
+        in_order = in_order && notes[i].order == order[i];
     }
     CHECK_INT(counts_of(&s).submitted, 5);
     CHECK_INT(counts_of(&s).pending, 0);
+    return in_order;
+}
+
+/* SCH-1. Who stands still before it takes its note is overtaken by the next, with one worker, too: a
+ * spare one takes over. Then the gap grows. By chance the order comes out once in 120 rounds. */
+static void tasks_begin_at_their_time_and_in_its_order(void)
+{
+    knit_duration gap = 10 * KNIT_MILLISECOND;
+
+    for (int round = 0; !begin_in_order(gap); round++) {
+        CHECK(round < 7);
+        gap *= 2;
+    }
 }
 
 /* SCH-3 */
@@ -79,22 +89,32 @@ static void what_is_past_begins_at_once(void)
     CHECK_INT(ran, 4);
 }
 
-/* With one worker what begins first is seen first. */
-static void tasks_of_one_time_begin_in_the_order_they_were_scheduled(void)
+static bool begin_in_the_order_of_schedule(void)
 {
     knit_schedgroup s = {0};
     knit_time at = knit_now() + 2 * KNIT_MILLISECOND;
 
-    if (knit_workers() > 1)
-        kt_skip("tasks that begin one after the other run at the same time");
     forget();
     for (int i = 0; i < 1000; i++)
         CHECK_INT(knit_schedgroup_schedule(&s, at, note, NULL), 0);
     for (int i = 0; i < NOTES; i++)
         CHECK_INT(knit_schedgroup_schedule_copy(&s, at, note, &i, sizeof i), 0);
     CHECK_INT(knit_schedgroup_wait(&s), 0);
-    for (int i = 0; i < NOTES; i++)
-        CHECK_INT(notes[i].order, 1001 + i);
+    for (int i = 0; i < NOTES; i++) {
+        if (notes[i].order != 1001 + i)
+            return false;
+    }
+    return true;
+}
+
+/* With one worker what begins first is seen first, unless that one stands still in between and a
+ * spare one takes over: seldom, and chance does not bring 16 into their order. */
+static void tasks_of_one_time_begin_in_the_order_they_were_scheduled(void)
+{
+    if (knit_workers() > 1)
+        kt_skip("tasks that begin one after the other run at the same time");
+    for (int round = 0; !begin_in_the_order_of_schedule(); round++)
+        CHECK(round < 100);
 }
 
 static void what_begins_never_waits_for_the_end_of_the_group(void)
@@ -242,18 +262,20 @@ static void a_cancel_from_above_drops_what_is_to_come(void)
     knit_ctx_unref(rounds.ctx);
 }
 
-/* SCH-5 */
+/* SCH-5. The deadline comes later and later, until a task ran before it. */
 static void a_deadline_drops_what_is_to_come(void)
 {
-    knit_schedgroup s;
-
     forget();
-    CHECK_INT(
-        knit_schedgroup_init(&s, &(knit_schedgroup_options){.timeout = 50 * KNIT_MILLISECOND}), 0);
-    CHECK_INT(knit_schedgroup_delay(&s, 0, note, NULL), 0);
-    CHECK_INT(knit_schedgroup_delay(&s, HOUR, note, NULL), 0);
-    kt_until(atomic_load(&ran) == 1);
-    CHECK_INT(knit_schedgroup_wait(&s), -ETIMEDOUT);
+    for (knit_duration timeout = 50 * KNIT_MILLISECOND; atomic_load(&ran) == 0; timeout *= 2) {
+        knit_schedgroup s;
+
+        CHECK_INT(knit_schedgroup_init(&s, &(knit_schedgroup_options){.timeout = timeout}), 0);
+        (void)knit_schedgroup_delay(&s, 0, note, NULL);
+        (void)knit_schedgroup_delay(&s, HOUR, note, NULL);
+        CHECK_INT(knit_schedgroup_wait(&s), -ETIMEDOUT);
+        CHECK_INT(counts_of(&s).submitted, 2);
+        CHECK_INT((size_t)ran + counts_of(&s).skipped, 2);
+    }
     CHECK_INT(ran, 1);
 }
 
