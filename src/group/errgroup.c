@@ -564,7 +564,8 @@ knit_ctx *knit_errgroup_ctx(knit_errgroup *group)
 void knit__group_count(const struct knit__group *g, const struct knit__extra *x,
                        knit_errgroup_counts *ret_counts)
 {
-    size_t pending = knit__scope_pending(&g->scope), submitted = knit__scope_submitted(&g->scope);
+    const struct knit__scope_counts scope = knit__scope_counts(&g->scope);
+    size_t pending = scope.pending, submitted = scope.submitted;
     size_t ended = submitted > pending ? submitted - pending : 0, failed;
     uint32_t counts[KNIT__COUNTS];
 

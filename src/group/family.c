@@ -128,7 +128,7 @@ int knit_gather(const knit_call *calls, size_t n, const knit_errgroup_options *o
     if (ret_results && n > 0)
         memset(ret_results, 0, n * sizeof *ret_results);
     (void)run(&gathering.group, calls, n, &refused);
-    counted = knit__scope_submitted(&g->scope);
+    counted = knit__scope_counts(&g->scope).submitted;
     for (size_t i = counted; ret_results && i < n; i++)
         ret_results[i] = refused;
     failed = n - counted + atomic_load_explicit(&gathering.failed, memory_order_relaxed);

@@ -21,7 +21,7 @@ enum { WOKE_ADMITTED = KNIT__WOKE_SOURCE, WOKE_QUEUED, WOKE_TURNED_AWAY };
 static inline int64_t held_locked(const struct knit__group *g, const struct knit__extra *x,
                                   uint32_t leaving)
 {
-    int64_t pending = (int64_t)knit__scope_pending(&g->scope) - leaving;
+    int64_t pending = (int64_t)knit__scope_counts(&g->scope).pending - leaving;
 
     return x ? pending - x->placeless + x->heavy : pending;
 }

@@ -219,7 +219,7 @@ static int wait_for_nothing(struct knit__group *g, const knit_join *join)
     const knit_join_event nothing = {.waited = 1};
     int verdict = KNIT_JOIN_GO_ON;
 
-    if (!join || knit__scope_submitted(&g->scope) != 0 || knit__group_ended(g) < 0 ||
+    if (!join || knit__scope_counts(&g->scope).submitted != 0 || knit__group_ended(g) < 0 ||
         knit__group_first_error(g) != 0)
         return KNIT_JOIN_GO_ON;
     if (join->on_wait)
@@ -235,7 +235,7 @@ knit_ctx *knit__services_to_end_locked(const struct knit__group *g, const struct
 
     if (st->services == 0 || !st->waited)
         return NULL;
-    left = knit__scope_pending(&g->scope) - (knit__usher_there(st) ? 1 : 0);
+    left = knit__scope_counts(&g->scope).pending - (knit__usher_there(st) ? 1 : 0);
     return left == st->services ? knit_ctx_ref(st->service_ctx) : NULL;
 }
 
@@ -285,7 +285,7 @@ bool knit__policy_settle_locked(struct knit__group *g)
     bool decided = (knit__group_flags(g) & GROUP_DECIDED) != 0;
     int r;
 
-    if (!st || !st->waited || knit__scope_pending(&g->scope) != 0)
+    if (!st || !st->waited || knit__scope_counts(&g->scope).pending != 0)
         return decided;
     knit__lock(&st->lock);
     report_progress_locked(g, st, true);

@@ -119,7 +119,7 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
     uint32_t flags = knit__group_flags(g), prepared;
     struct knit__cancel *ctx = NULL;
 
-    if (knit__scope_pending(&g->scope) != 0 || g->scope.waiters)
+    if (knit__scope_counts(&g->scope).pending != 0 || g->scope.waiters)
         return NULL;
     prepared = atomic_load_explicit(&g->scope.prepared, memory_order_relaxed);
     if (prepared == GROUP_NEW)
@@ -133,7 +133,7 @@ static struct knit__cancel *release_ctx_locked(struct knit__group *g)
      * then looks whether it is prepared */
     atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_seq_cst);
     atomic_fetch_add_explicit(&g->scope.left, 0, memory_order_seq_cst);
-    if (knit__scope_pending(&g->scope) != 0) {
+    if (knit__scope_counts(&g->scope).pending != 0) {
         atomic_store_explicit(&g->scope.prepared, (uint16_t)prepared, memory_order_seq_cst);
         return NULL;
     }
@@ -150,7 +150,7 @@ static void release_extra_locked(struct knit__group *g)
 
     atomic_store_explicit(&g->scope.prepared, GROUP_NEW, memory_order_seq_cst);
     atomic_fetch_add_explicit(&g->scope.left, 0, memory_order_seq_cst);
-    if (knit__scope_pending(&g->scope) == 0)
+    if (knit__scope_counts(&g->scope).pending == 0)
         knit__extra_release(g);
     atomic_store_explicit(&g->scope.prepared, (uint16_t)prepared, memory_order_seq_cst);
 }
@@ -165,7 +165,7 @@ void knit__group_turned_away(struct knit__group *g, bool ours)
     if (knit__group_is_watched(g))
         return; /* what was seen of its tasks is for a wait to judge */
     knit__lock(&g->scope.lock);
-    if (knit__scope_pending(&g->scope) == 0 && !g->scope.waiters)
+    if (knit__scope_counts(&g->scope).pending == 0 && !g->scope.waiters)
         release_extra_locked(g);
     knit__unlock(&g->scope.lock);
 }

@@ -109,12 +109,3 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n)
     } while (!atomic_compare_exchange_weak_explicit(&s->left, &left, left - change,
                                                     memory_order_acq_rel, memory_order_relaxed));
 }
-
-uint32_t knit__scope_submitted(const struct knit__scope *s)
-{
-    uint32_t n = knit__left_high(atomic_load_explicit(&s->left, memory_order_relaxed));
-
-    if (!(atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED))
-        n += (uint32_t)(atomic_load_explicit(&s->plain, memory_order_relaxed) >> 32);
-    return n;
-}

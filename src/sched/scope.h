@@ -174,18 +174,21 @@ void knit__scope_subtract(struct knit__scope *s, uint32_t n);
 /* Change left, with the lock; at no child left, who waits for that goes into the batch. Returns what
  * left was before. */
 int64_t knit__scope_change_locked(struct knit__scope *s, int64_t change, struct knit__batch *ready);
-/* Children not ended, at this moment. */
-static inline uint32_t knit__scope_pending(const struct knit__scope *s)
+/* Submissions so far, and those of them that have not ended, of one moment: what is between them does
+ * not get less. */
+struct knit__scope_counts {
+    uint32_t submitted, pending;
+};
+
+static inline struct knit__scope_counts knit__scope_counts(const struct knit__scope *s)
 {
     int64_t left = atomic_load_explicit(&s->left, memory_order_acquire);
     bool shared = (atomic_load_explicit(&s->flags, memory_order_relaxed) & KNIT__SCOPE_SHARED) != 0;
-    int32_t open = shared ? knit__left_open(left)
-                          : knit__open(left, atomic_load_explicit(&s->plain, memory_order_relaxed));
+    uint64_t plain = shared ? 0 : atomic_load_explicit(&s->plain, memory_order_relaxed);
+    int32_t open = shared ? knit__left_open(left) : knit__open(left, plain);
 
-    return open > 0 ? (uint32_t)open : 0;
+    return (struct knit__scope_counts){.submitted = knit__left_high(left) + (uint32_t)(plain >> 32),
+                                       .pending = open > 0 ? (uint32_t)open : 0};
 }
-
-/* Submissions so far. */
-uint32_t knit__scope_submitted(const struct knit__scope *s);
 
 #endif
