@@ -252,22 +252,17 @@ static void what_is_no_program_is_enoexec(void)
 
 static void without_descriptors_it_is_emfile(void)
 {
-    struct rlimit before, none;
-    int keep[64], n = 0;
+    struct rlimit before, none = {.rlim_cur = 0};
     CHECK_INT(knit_command_run(&(knit_command){.argv = SH(":")}, NULL),
               0); /* the runtime has its own */
     CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
-    while (n < 64 && (keep[n] = dup(0)) >= 0)
-        n++;
-    none = (struct rlimit){.rlim_cur = (rlim_t)keep[n - 1] + 1, .rlim_max = before.rlim_max};
+    none.rlim_max = before.rlim_max;
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
     for (unsigned i = 0; i < 2; i++) {
         const knit_command c = {.argv = SH(":"), .flags = i};
         CHECK_INT(knit_command_run(&c, NULL), -EMFILE);
     }
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
-    while (n > 0)
-        CHECK_INT(close(keep[--n]), 0);
     CHECK_INT(knit_command_run(&(knit_command){.argv = SH(":")}, NULL), 0);
     commands_left_no_child();
 }
@@ -350,7 +345,7 @@ static void a_group_runs_guarded_commands(void)
 
 static void the_first_failure_ends_the_others(void)
 {
-    knit_command_result slept;
+    knit_command_result slept = {0}; /* a task that is skipped writes none */
     knit_command sleeps = {.argv = (const char *[]){"sleep", "1000", NULL}, .result = &slept};
     knit_command fails = {.argv = SH("echo first; echo the cause >&2; exit 4"),
                           .out = KNIT_STDIO_NULL,

@@ -113,12 +113,35 @@ static void the_last_line_needs_no_newline(void)
     CHECK_INT(strcmp(seen.text, "1:a|1:b|"), 0);
 }
 
+struct answering {
+    struct seen seen;
+    int answer; /* the first line is answered here */
+};
+
+static int see_and_answer(const knit_line *line, void *arg)
+{
+    struct answering *a = arg;
+    if (a->seen.lines == 0)
+        CHECK_INT(knit_write(a->answer, "\n", 1), 1);
+    return see(line, &a->seen);
+}
+
+/* It goes on with its output when its error has been seen. */
 static void both_streams_have_lines_of_their_own(void)
 {
-    struct seen seen = {0};
-    CHECK_INT(run_lines(&seen, "printf half; sleep 0.1; echo error >&2; sleep 0.1; echo ' more'"),
-              0);
-    CHECK_INT(strcmp(seen.text, "2:error|1:half more|"), 0);
+    int in[2];
+    CHECK_INT(pipe(in), 0);
+    struct answering a = {.answer = in[1]};
+    const knit_command command = {
+        .argv = SH("printf half; sleep 0.1; echo error >&2; read line; echo ' more'"),
+        .in = in[0],
+        .out = KNIT_STDIO_LINES,
+        .err = KNIT_STDIO_LINES,
+        .on_line = see_and_answer,
+        .on_line_arg = &a};
+    CHECK_INT(knit_command_run(&command, NULL), 0);
+    CHECK_INT(strcmp(a.seen.text, "2:error|1:half more|"), 0);
+    CHECK_INT(knit_close(in[0]) | knit_close(in[1]), 0);
 }
 
 static void a_very_long_line_comes_in_parts(void)
