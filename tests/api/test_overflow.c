@@ -50,7 +50,8 @@ static int parent(void *arg)
 static int overflow_inline(void *arg)
 {
     (void)arg;
-    setenv("KNIT_WORKERS", "1", 1); /* the waiting parent runs its child itself */
+    setenv("KNIT_WORKERS", "1", 1); /* the waiting parent runs its child itself, */
+    setenv("KNIT_SPARES", "0", 1);  /* and nobody else while its thread does not get on */
     knit_errgroup g = {0};
     CHECK_INT(knit_errgroup_go(&g, parent, NULL), 0);
     return knit_errgroup_wait(&g);

@@ -90,6 +90,7 @@ static int dive_then_wait(void *arg)
 static void what_runs_on_top_belongs_to_both(void)
 {
     CHECK_INT(setenv("KNIT_WORKERS", "1", 1), 0);
+    CHECK_INT(setenv("KNIT_SPARES", "0", 1), 0); /* nobody else runs the child while it is slow */
     CHECK_INT(knit_stack_census_start(), 0);
     run_one(wait_for_a_deep_one, DEEP, &parent_site);
     size_t above = use_of(&parent_site).deepest;
