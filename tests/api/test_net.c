@@ -310,6 +310,7 @@ static void a_connection_that_is_there_is_accepted_however_late(void)
         CHECK((c[i] = knit_dial("tcp", text)) >= 0);
         if (i == 1)
             CHECK_INT(fcntl(listener, F_SETFL, 0), 0);
+        wait_for_a_caller(listener);
         CHECK((s = knit_accept_until(listener, 0, NULL)) >= 0);
         CHECK_INT(knit_close(s), 0);
         CHECK_INT(knit_accept_until(listener, 0, NULL), -ETIMEDOUT);

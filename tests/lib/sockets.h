@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,13 @@ static inline void close_pair(const int fds[2])
     CHECK_INT(knit_close(fds[1]), 0);
 }
 
+/* One is in the listener's queue: who calls may know of the connection before. Not by Knit, which
+ * learns nothing of it. */
+static inline void wait_for_a_caller(int listener)
+{
+    CHECK_INT(poll(&(struct pollfd){.fd = listener, .events = POLLIN}, 1, -1), 1);
+}
+
 /* A listener of this kind that answers nobody: its queue is full. */
 typedef struct deaf {
     int listener;
@@ -97,6 +105,7 @@ static inline deaf deaf_new(const char *network)
         CHECK(d.callers[i] >= 0);
         (void)connect(d.callers[i], (struct sockaddr *)&d.at.data, d.at.size);
     }
+    wait_for_a_caller(d.listener); /* that is all it takes */
     return d;
 }
 

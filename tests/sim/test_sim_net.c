@@ -217,7 +217,9 @@ static void connect_round(server *s, kt_rng *rng)
         CHECK_INT(knit_errgroup_go(&g, make_calls, s), 0);
     }
     cancel_after(&g, kt_below(rng, STEPS));
-    while ((c = knit_accept_until(s->listener, 0, NULL)) >= 0) {
+    /* those that know of their connection may not be in the queue yet */
+    while ((c = knit_accept_until(s->listener, s->accepted < s->dialled ? KNIT_FOREVER : 0,
+                                  NULL)) >= 0) {
         s->accepted++;
         CHECK_INT(knit_close(c), 0);
     }
