@@ -18,6 +18,7 @@ typedef struct kind {
     void (*make)(spot *s);
     ssize_t (*call)(spot *s, knit_time deadline);
     bool is_deaf; /* there is one to free */
+    bool is_ours; /* fd was made by Knit */
 } kind;
 
 /* ---- the calls ---- */
@@ -168,18 +169,18 @@ static ssize_t call_send_to(spot *s, knit_time deadline)
 }
 
 static const kind kinds[] = {
-    {"accept", make_listener, call_accept, false},
-    {"accept, blocking mode", make_blocking_listener, call_accept, false},
-    {"connect, tcp, blocking mode", make_tcp_caller, call_connect, true},
-    {"connect, unix", make_unix_caller, call_connect, true},
-    {"connect, unix, blocking mode", make_blocking_unix_caller, call_connect, true},
-    {"dial, tcp", make_tcp_deaf, call_dial, true},
-    {"dial, unix", make_unix_deaf, call_dial, true},
-    {"recv_from", make_udp, call_recv_from, false},
-    {"recvmsg", make_stream, call_recvmsg, false},
-    {"sendmsg", make_full_stream, call_sendmsg, false},
-    {"send_to, connected", make_full_datagrams, call_send, false},
-    {"send_to, by name", make_named_datagrams, call_send_to, false},
+    {"accept", make_listener, call_accept, false, true},
+    {"accept, blocking mode", make_blocking_listener, call_accept, false, true},
+    {"connect, tcp, blocking mode", make_tcp_caller, call_connect, true, false},
+    {"connect, unix", make_unix_caller, call_connect, true, false},
+    {"connect, unix, blocking mode", make_blocking_unix_caller, call_connect, true, false},
+    {"dial, tcp", make_tcp_deaf, call_dial, true, false},
+    {"dial, unix", make_unix_deaf, call_dial, true, false},
+    {"recv_from", make_udp, call_recv_from, false, true},
+    {"recvmsg", make_stream, call_recvmsg, false, true},
+    {"sendmsg", make_full_stream, call_sendmsg, false, true},
+    {"send_to, connected", make_full_datagrams, call_send, false, false},
+    {"send_to, by name", make_named_datagrams, call_send_to, false, false},
 };
 
 static spot spot_new(const kind *k)
@@ -323,12 +324,24 @@ static void close_under_a_thread(spot *s, caller *c, int round)
     kt_thread_join(thread);
 }
 
+/* One that nobody's next descriptor gets when it is closed. */
+static void take_a_high_number(const kind *k, spot *s)
+{
+    int high = fcntl(s->fd, F_DUPFD, 900);
+    CHECK(high >= 0);
+    CHECK_INT(knit_close(s->fd), 0);
+    if (k->is_ours)
+        CHECK_INT(knit_adopt(high), 0);
+    s->fd = high;
+}
+
 static void be_closed(const kind *k, spot *s)
 {
     if (s->fd < 0)
         return;
     for (int round = 0; round < 4; round++) {
         caller c = {.k = k, .s = s, .want = -EBADF};
+        take_a_high_number(k, s);
         if (round % 2 && !KT_TSAN)
             close_under_a_thread(s, &c, round);
         else
