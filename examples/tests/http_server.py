@@ -6,6 +6,7 @@
     /redirect/N        N redirects, then a body; /loop: redirects without end
     /truncated         less body than was announced
     /never             no answer
+    /held/N            N bytes, when the answers are not held back any more
     /meet/N            answers when N such requests are there, and knows how many there were at most
     /after/N           the status 500, when N requests have come that are not answered
 """
@@ -67,6 +68,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.wait_for(lambda: False)
         self.close_connection = True
 
+    def on_held(self, n):
+        self.server.wait_for(lambda: not self.server.held)
+        self.answer(200, b"x" * n)
+
     def on_meet(self, n):
         self.server.meet(n)
         self.answer(200, b"met")
@@ -83,7 +88,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.changed = threading.Condition()
-        self.ended = False
+        self.ended = self.held = False
         self.paths = {}  # how often each was asked for
         self.never = 0
         self.here = self.most = self.waiting = self.round = 0  # of /meet
@@ -107,6 +112,11 @@ class Server(http.server.ThreadingHTTPServer):
         with self.changed:
             self.paths[path] = self.paths.get(path, 0) + 1
             self.never += path.startswith("/never")
+            self.changed.notify_all()
+
+    def hold(self, held):
+        with self.changed:
+            self.held = held
             self.changed.notify_all()
 
     def count(self, path):

@@ -66,9 +66,19 @@ class Server:
         with open(f"/proc/{self.process.pid}/status") as status:
             return int(re.search(r"VmRSS:\s*(\d+)", status.read())[1])
 
+    def catches(self, number):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            caught = int(re.search(r"SigCgt:\s*(\w+)", status.read())[1], 16)
+        return caught & 1 << number - 1 != 0
+
+    def tell(self, number):
+        """It answers requests before its task that waits for signals may have begun."""
+        until(lambda: self.catches(number))
+        self.process.send_signal(number)
+
     def end(self, number=signal.SIGTERM):
         if number:
-            self.process.send_signal(number)
+            self.tell(number)
         out, err = self.process.communicate(timeout=60)
         return self.process.returncode, err
 
@@ -117,7 +127,7 @@ def overload():
         with concurrent.futures.ThreadPoolExecutor(10) as pool:
             replies = list(pool.map(lambda _: server.request("/sleep/500")[0], range(10)))
         assert 200 in replies and set(replies) <= {200, 503}, replies
-        assert server.request("/sleep/0")[0] == 200
+        until(lambda: server.request("/sleep/0")[0] == 200)  # who has answered ends soon
 
 
 def metrics():
@@ -130,7 +140,7 @@ def metrics():
         assert after["api_requests_total"] - before["api_requests_total"] == 8
         assert after["api_errors_total"] - before["api_errors_total"] == 1
         assert after["metrics_requests_total"] - before["metrics_requests_total"] == 1
-        assert after["knit_tasks_run_total"] - before["knit_tasks_run_total"] >= 7
+        until(lambda: server.metrics()["knit_tasks_run_total"] >= before["knit_tasks_run_total"] + 7)
         assert after["knit_parks_total"] > before["knit_parks_total"]
         assert server.request("/", port=server.metrics_port)[0] == 404
 
@@ -157,7 +167,7 @@ def graceful():
             half.sendall(b"POST /hash HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
             threads, replies = in_the_background(lambda: server.request("/sleep/1000"))
             until(lambda: server.metrics()["api_requests_total"] == 1)
-            server.process.send_signal(number)
+            server.tell(number)
             def refused():
                 try:
                     socket.create_connection(("127.0.0.1", server.port)).close()
@@ -185,13 +195,10 @@ def second():
     with Server("--grace", "1000000") as server:
         threads, _ = in_the_background(lambda: server.request("/sleep/1000000"))
         until(lambda: server.metrics()["api_requests_total"] == 1)
-        server.process.send_signal(signal.SIGTERM)
-        def not_caught():
-            with open(f"/proc/{server.process.pid}/status") as status:
-                caught = int(re.search(r"SigCgt:\s*(\w+)", status.read())[1], 16)
-            return not caught & 1 << signal.SIGTERM - 1
-        until(not_caught)
-        assert server.end(signal.SIGINT)[0] == -signal.SIGINT
+        server.tell(signal.SIGTERM)
+        until(lambda: not server.catches(signal.SIGTERM))
+        server.process.send_signal(signal.SIGINT)
+        assert server.end(None)[0] == -signal.SIGINT
         threads[0].join()
 
 
@@ -266,18 +273,21 @@ def storm():
                 except ConnectionError:
                     pass  # the server may have had enough first
             return True
-        memory = []
-        for connections in CONNECTIONS // 2, CONNECTIONS:
+        memory, plan = [], [CONNECTIONS // 2] + 5 * [CONNECTIONS]
+        for connections in plan:
             with concurrent.futures.ThreadPoolExecutor(50) as pool:
                 assert all(pool.map(clients, range(50)))
             assert server.request("/hello")[0] == 200
             until(lambda: server.fds() <= fds)
             memory.append(server.memory())
+            # more of them at once than ever before take some more, once; what is lost is lost each time
+            if len(memory) > 1 and memory[-1] - memory[-2] < 4096:
+                break
         counts = server.metrics()
         print(f"{connections} connections, {counts['api_requests_total']} requests, "
               f"{counts['knit_tasks_run_total']} tasks, {counts['knit_stacks']} stacks, {memory} KiB")
         if not os.environ.get("SANITIZED"):
-            assert memory[1] - memory[0] < 4096, memory
+            assert memory[-1] - memory[-2] < 4096, memory
         until(lambda: server.metrics()["knit_stacks_in_use"] < 30)
         status, text = server.end()
         assert status == 0 and "0 cut off" in text, (status, text)

@@ -51,6 +51,16 @@ def first_line(child):
     assert child.stdout.readline() == expected([b"one"])
 
 
+def interrupt_it(child, number):
+    """It passes lines on before its task that waits for signals may have begun."""
+    caught = 0
+    while not caught & 1 << number - 1:
+        time.sleep(0.001)
+        with open(f"/proc/{child.pid}/status") as status:
+            caught = int(next(line for line in status if line.startswith("SigCgt")).split()[1], 16)
+    child.send_signal(number)
+
+
 def state(pid):
     """State of the process, its peak memory in KiB, and what it has read."""
     with open(f"/proc/{pid}/status") as status:
@@ -131,7 +141,7 @@ def interrupt():
     for number in signal.SIGINT, signal.SIGTERM:
         child = start()
         first_line(child)
-        child.send_signal(number)
+        interrupt_it(child, number)
         assert child.wait(60) == 128 + number
         assert b"pipeline: 1 lines written" in child.stderr.read()
         # and the output is stuck
@@ -144,7 +154,7 @@ def interrupt():
                 time.sleep(0.0001)
         except BlockingIOError:
             pass
-        child.send_signal(number)
+        interrupt_it(child, number)
         assert child.wait(60) == 128 + number
     # begun with SIGINT ignored, as in the background: it stays so
     child = start(signal.SIG_IGN)
