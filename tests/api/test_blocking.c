@@ -228,14 +228,12 @@ static int be_interrupted(void *over)
 
 static int stay_busy(void *over)
 {
-    for (long turns = 0; !atomic_load((atomic_bool *)over); turns++) {
-        CHECK(turns < 20 * 1000 * 1000); /* some thousands as a rule; 100 million were seen */
-        (void)knit_yield();
-    }
+    kt_until(atomic_load((atomic_bool *)over));
     return 0;
 }
 
-/* Nobody runs dry, so nobody searches: the deadline counts all the same. */
+/* Nobody runs dry, so nobody searches: the deadline counts all the same. It once came seconds late,
+ * which the rounds together have no time for. */
 static void timers_of_blocked_workers_fire_behind_busy_ones(void)
 {
     for (int round = 0; round < kt_count(20); round++) {
