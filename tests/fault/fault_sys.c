@@ -111,7 +111,7 @@ static int new_fd(const bool before[FDS])
 static void check_fds(const bool before[FDS])
 {
     int left = new_fd(before);
-    for (int i = 0; i < 1000 && left >= 0; i++) {
+    for (int i = 0; i < 10000 && left >= 0; i++) {
         (void)knit_sleep(KNIT_MILLISECOND);
         left = new_fd(before);
     }
