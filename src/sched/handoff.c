@@ -57,9 +57,11 @@ void knit__away_enter(struct knit__worker *w, const knit_site *site)
 
 void knit__away_leave(struct knit__worker *w)
 {
-    if (atomic_load_explicit(&w->away, memory_order_relaxed) != KNIT__AWAY_NO &&
-        atomic_exchange_explicit(&w->away, KNIT__AWAY_NO, memory_order_seq_cst) != KNIT__AWAY_NO)
-        atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    if (atomic_load_explicit(&w->away, memory_order_relaxed) == KNIT__AWAY_NO ||
+        atomic_exchange_explicit(&w->away, KNIT__AWAY_NO, memory_order_seq_cst) == KNIT__AWAY_NO)
+        return;
+    atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    knit__sysmon_wake(); /* it went to sleep when all were away: see sysmon.c */
 }
 
 bool knit__away_notice(struct knit__worker *w, enum knit__away why)

@@ -40,7 +40,9 @@
  * (3) Timers: when nobody runs the monitor sleeps until the first timer of those who are away
  * (knit__sysmon_cover). (4) A task that was noticed as blocked, returns, starts tasks and blocks
  * again without passing the loop: the monitor goes on looking, ever more rarely, down to once in
- * 64 ms, while anybody is away who has not said so. For marked calls it does not wake at all. (5) A
+ * 64 ms, while anybody is away who has not said so. For marked calls it does not wake at all; who
+ * comes back from one wakes it. (5) Who finds a searcher wakes nobody; so a searcher that found
+ * something else looks for stranded work once more when it has ended its search. (6) A
  * thread that could not be started: nobody need come by again, so before its long sleep the monitor
  * waits until it may be tried once more. */
 #ifndef KNIT_SCHED_HANDOFF_H

@@ -211,10 +211,9 @@ void knit__idle_rouse_one(void)
         rouse_locked(w, false);
     }
     knit__unlock(&idle.lock);
-    if (w) {
+    if (w)
         give_token(w, TOKEN_WAKE);
-        knit__sysmon_wake();
-    }
+    knit__sysmon_wake();
 }
 
 /* A spare worker is woken for a vacancy only, for its pinned tasks, or to end. */
@@ -254,6 +253,7 @@ int knit__idle_start_worker(struct knit__worker *w)
     if (!w->started)
         r = start_locked(w);
     knit__unlock(&idle.lock);
+    knit__sysmon_wake();
     return r;
 }
 

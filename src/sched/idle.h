@@ -79,7 +79,7 @@ static inline bool knit__idle_nobody_runs(void)
 int knit__sysmon_start(void);
 void knit__sysmon_stop(void);
 void knit__sysmon_abandon(void);
-void knit__sysmon_wake(void);      /* a worker left its sleep */
+void knit__sysmon_wake(void);      /* a worker left its sleep, or came back */
 void knit__sysmon_cover(void);     /* a worker went away, or one who is away got a timer */
 void knit__sysmon_interrupt(void); /* look now */
 

@@ -11,8 +11,11 @@
  * with a queue, for some time since. If then it only waits for a processor the next look comes
  * after 250 us.
  *
- * Going to sleep for good: state = ASLEEP, then look once more whether all workers sleep; a worker
- * that leaves its sleep is uncounted first, then looks at the state. All seq_cst (Dekker). */
+ * Going to sleep for good: state = ASLEEP, then look once more whether all workers sleep or are away;
+ * a worker that leaves its sleep, is started or comes back is uncounted first, then looks at the
+ * state. All seq_cst (Dekker). Between the last look and ASLEEP a worker may have come and gone again,
+ * which the count does not show: so what waits is looked at once more, too. It was there before its
+ * worker was counted, and whatever comes later comes from one who wakes us. */
 #include "guest.h"
 #include "handoff.h"
 #include "nudge.h"
@@ -197,20 +200,27 @@ static void hint(int64_t next)
     knit__sim_hint(retry != 0 && retry < next ? retry : next);
 }
 
-/* Until somebody runs, or the word changes; at most until `latest`. False: a timer is overdue that
- * nobody can be found for. */
-static bool sleep_long(uint32_t word, int64_t latest)
+/* Something waits, and somebody was found for it. */
+static bool somebody_was_woken(void)
+{
+    return (knit__stranded() || knit__inject_pending() || knit__guests_pending()) &&
+           knit__idle_notify();
+}
+
+/* Until somebody runs, or the word changes, or it is time for another look. False: somebody was woken,
+ * or a timer is overdue that nobody can be found for. */
+static bool sleep_long(uint32_t word, const struct look *l)
 {
     bool slept = false;
 
     (void)atomic_exchange_explicit(&mon.state, ASLEEP, memory_order_seq_cst);
     while (knit__idle_nobody_runs() &&
-           atomic_load_explicit(&mon.word, memory_order_seq_cst) == word) {
-        int64_t next = next_stranded_timer();
+           atomic_load_explicit(&mon.word, memory_order_seq_cst) == word && !somebody_was_woken()) {
+        int64_t next = next_stranded_timer(), again = look_again_at(l);
 
         hint(next);
-        if (next > latest)
-            next = latest;
+        if (next > again)
+            next = again;
         if (next <= knit__clock_now())
             break;
         knit__futex_wait(&mon.word, word, next);
@@ -270,7 +280,7 @@ static void *monitor(void *unused)
             calm.idle++;
             nap(word, l.now, calm.idle < 3 || nudging ? PERIOD_NS : IDLE_PERIOD_NS);
         } else {
-            bool slept = sleep_long(word, look_again_at(&l));
+            bool slept = sleep_long(word, &l);
             /* still nobody runs: not a reason to begin again */
             if (!slept || !knit__idle_nobody_runs())
                 calm = (struct calm){0};

@@ -424,16 +424,23 @@ static bool search(struct knit__worker *w)
     return false;
 }
 
+/* There is enough for one more. Stranded work above all: who went away while we searched has woken
+ * nobody, and what we found is something else. */
+static bool more_than_enough(struct knit__worker *w)
+{
+    return knit__ring_len(&w->ring) >= w->runs.wake_at ||
+           knit__ready_count(w) >= w->slices.wake_at || knit__inject_pending() ||
+           knit__guests_pending() || knit__stranded();
+}
+
 /* Search while this worker is counted as a searcher; true: found something. */
 static bool search_and_report(struct knit__worker *w)
 {
     bool found = search(w);
 
-    knit__idle_end_search();
-    if (found &&
-        (knit__ring_len(&w->ring) >= w->runs.wake_at || knit__ready_count(w) >= w->slices.wake_at ||
-         knit__inject_pending() || knit__guests_pending()))
-        knit__idle_notify(); /* enough for one more */
+    knit__idle_end_search(); /* seq_cst: before the look at what others did not wake anybody for */
+    if (found && knit__idle_can_wake() && more_than_enough(w))
+        knit__idle_notify();
     return found;
 }
 

@@ -530,6 +530,42 @@ static void a_handoff_is_counted(void)
     }
 }
 
+/* Long enough for the monitor to sleep for good; a real sleep is the point. */
+static int rest(void *arg)
+{
+    const struct timespec ts = {.tv_nsec = 100 * 1000 * 1000};
+    (void)arg;
+    return nanosleep(&ts, NULL);
+}
+
+static int write_byte(void *arg)
+{
+    const int *fds = arg;
+    return write(fds[1], "x", 1) == 1 ? 0 : -EIO;
+}
+
+static int rest_then_block(void *arg)
+{
+    const int *fds = arg;
+    knit_errgroup g = {0};
+    char c;
+    CHECK_INT(knit_blocking(rest, NULL), 0);
+    CHECK_INT(knit_errgroup_go(&g, write_byte, arg), 0);
+    CHECK_INT(read(fds[0], &c, 1), 1);
+    return knit_errgroup_wait(&g);
+}
+
+/* The monitor does not look at marked calls; it must again at what comes after. */
+static void an_unmarked_call_after_a_marked_one_is_noticed(void)
+{
+    int fds[2];
+    knit_errgroup g = {0};
+    CHECK_INT(pipe(fds), 0);
+    CHECK_INT(knit_errgroup_go(&g, rest_then_block, fds), 0);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK_INT(close(fds[0]) + close(fds[1]), 0);
+}
+
 /* A worker that was noticed and has not looked around since is not noticed again, so: until. */
 static void noticed_ones_are_counted(void)
 {
@@ -578,6 +614,7 @@ static const knittest tests[] = {
     BOTH(many_marked_calls_lose_no_task),
     THREAD(calls_are_counted_by_site),
     THREAD(a_handoff_is_counted),
+    BOTH(an_unmarked_call_after_a_marked_one_is_noticed),
     THREAD(noticed_ones_are_counted),
     BOTH(the_dump_names_the_site),
 };
