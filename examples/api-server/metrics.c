@@ -22,7 +22,7 @@ static void show(const struct metrics *m, struct http_request *request)
         {"api_requests_total", "counter", "Requests that arrived.", m->api->requests},
         {"api_errors_total", "counter", "Replies of 400 and above.", m->api->errors},
         {"metrics_requests_total", "counter", "Requests for these.", m->http.requests},
-        {"knit_tasks_run_total", "counter", "Tasks that began.", c.tasks_run},
+        {"knit_tasks_run_total", "counter", "Tasks that have run.", c.tasks_run},
         {"knit_parks_total", "counter", "Waits of tasks.", c.parks},
         {"knit_steals_total", "counter", "Tasks taken from another worker.", c.steals},
         {"knit_wakes_total", "counter", "Worker threads woken.", c.wakes},
