@@ -18,7 +18,10 @@
 #define STOP_PATIENCE_NS ((int64_t)200 * 1000 * 1000)
 #endif
 
-enum { STOP_AT_LAST = 25 }; /* times that, whatever the reason */
+enum {
+    STOP_AT_LAST = 25,     /* times that, whatever the reason */
+    STOP_ASLEEP_LOOKS = 50 /* in a row, a millisecond apart: it does not sleep for a moment only */
+};
 
 struct knit__sched knit__sched;
 
@@ -100,14 +103,18 @@ free_workers:
 
 /* Whether w, which was to end `began` ago and had used `cpu` then, is not to be waited for any more.
  * On a busy machine it may only want a processor: then it gets more time. */
-static bool out_of_patience(const struct knit__worker *w, int64_t began, int64_t cpu)
+static bool out_of_patience(const struct knit__worker *w, int64_t began, int64_t cpu,
+                            uint32_t *asleep)
 {
     int64_t passed = knit__clock_now() - began;
 
+    if (passed < STOP_PATIENCE_NS / 2)
+        return false;
+    *asleep = knit__os_meter_waits(&w->meter) ? *asleep + 1 : 0;
     return passed >= STOP_PATIENCE_NS &&
            (passed >= STOP_AT_LAST * STOP_PATIENCE_NS ||
             knit__os_meter_cpu(&w->meter) - cpu >= STOP_PATIENCE_NS / 2 ||
-            knit__os_meter_waits(&w->meter));
+            *asleep >= STOP_ASLEEP_LOOKS);
 }
 
 /* Wait until every started worker has left its loop, but not for long. */
@@ -118,9 +125,10 @@ static bool all_exited(void)
     for (uint32_t i = 0; i < knit__workers_live(); i++) {
         struct knit__worker *w = knit__sched.workers[i];
         int64_t cpu = knit__os_meter_cpu(&w->meter);
+        uint32_t asleep = 0;
 
         while (w->joinable && atomic_load_explicit(&w->exited, memory_order_acquire) == 0) {
-            if (out_of_patience(w, began, cpu))
+            if (out_of_patience(w, began, cpu, &asleep))
                 return false;
             knit__idle_wake_worker(w);
             knit__futex_wait(&w->exited, 0, knit__clock_now() + 1000 * 1000);
