@@ -174,11 +174,13 @@ static void give_token(struct knit__worker *w, uint32_t token)
 bool knit__idle_notify(void)
 {
     struct knit__worker *w;
-    bool fresh = false;
+    bool fresh = false, failed;
+    int64_t retry_at;
 
     if (!knit__idle_can_wake())
         return false;
     knit__lock(&idle.lock);
+    retry_at = idle.retry_at;
     w = knit__idle_can_wake() ? pick_locked() : NULL;
     if (w && !w->started) {
         fresh = start_locked(w) == 0;
@@ -186,13 +188,14 @@ bool knit__idle_notify(void)
     } else if (w) {
         rouse_locked(w, true);
     }
+    failed = idle.retry_at != retry_at;
     knit__unlock(&idle.lock);
     if (w) {
         /* a worker that wakes another has work of its own to go on with */
         w->placed = knit__worker_self() && knit__os_place_elsewhere(&w->meter, &w->place);
         give_token(w, TOKEN_SEARCH);
     }
-    if (w || fresh)
+    if (w || fresh || failed) /* failed: it tries again, though everybody is away */
         knit__sysmon_wake();
     return w || fresh;
 }

@@ -12,8 +12,10 @@
 #include "knittest.h"
 #include "scenarios.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,7 +225,63 @@ static void two_threads_use_it_first(void)
     explore(two_threads, false);
 }
 
+/* ---- a thread that cannot be started while all are away ---- */
+
+struct stuck {
+    int fds[2];
+    knit_chan *ch;
+    atomic_int begun;
+};
+
+static int read_one(void *arg)
+{
+    struct stuck *s = arg;
+    char c;
+    return read(s->fds[0], &c, 1) == 1 ? 0 : -EIO;
+}
+
+static int read_in_a_call(void *arg)
+{
+    struct stuck *s = arg;
+    atomic_fetch_add(&s->begun, 1);
+    return knit_blocking(read_one, s);
+}
+
+static int write_when_told(void *arg)
+{
+    struct stuck *s = arg;
+    atomic_fetch_add(&s->begun, 1);
+    CHECK_INT(knit_chan_recv(s->ch, NULL), 0);
+    return write(s->fds[1], "x", 1) == 1 ? 0 : -EIO;
+}
+
+/* The monitor sleeps for good by then: nobody but it would try again. */
+static void a_thread_that_could_not_be_started_is_tried_again(void)
+{
+    const struct timespec long_enough = {.tv_nsec = 100 * 1000 * 1000};
+    struct stuck s = {.begun = 0};
+    knit_errgroup g = {0};
+
+    CHECK_INT(setenv("KNIT_WORKERS", "1", 1), 0);
+    CHECK_INT(pipe(s.fds), 0);
+    CHECK_INT(knit_chan_new(0, 0, &s.ch), 0);
+    CHECK_INT(knit_errgroup_go(&g, write_when_told, &s), 0);
+    kt_until(atomic_load(&s.begun) == 1);
+    CHECK_INT(knit_errgroup_go(&g, read_in_a_call, &s), 0);
+    kt_until(atomic_load(&s.begun) == 2);
+    nanosleep(&long_enough, NULL);
+    inject_start(1, true);
+    CHECK_INT(knit_chan_send(s.ch, NULL), 0);
+    inject_stop();
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+    CHECK(inject_failures() > 0);
+    knit_chan_unref(s.ch);
+    close(s.fds[0]);
+    close(s.fds[1]);
+}
+
 static const knittest tests[] = {
+    COLD(a_thread_that_could_not_be_started_is_tried_again),
     COLD(plain_group_from_a_thread),
     COLD(plain_group_from_a_task),
     COLD(many_tasks_from_a_thread),
