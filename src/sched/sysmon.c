@@ -200,28 +200,35 @@ static void hint(int64_t next)
     knit__sim_hint(retry != 0 && retry < next ? retry : next);
 }
 
-/* Something waits, and somebody was found for it. */
-static bool somebody_was_woken(void)
+/* Something waits, or a timer is late, and somebody was found for it. */
+static bool somebody_was_woken(bool late)
 {
-    return (knit__stranded() || knit__inject_pending() || knit__guests_pending()) &&
+    return (late || knit__stranded() || knit__inject_pending() || knit__guests_pending()) &&
            knit__idle_notify();
 }
 
-/* Until somebody runs, or the word changes, or it is time for another look. False: somebody was woken,
- * or a timer is overdue that nobody can be found for. */
+/* Until somebody runs, or the word changes, or it is time for another look. False: it did not sleep. It
+ * does not wake, over and over, for a timer that is late if nobody can be found for it: who comes back
+ * wakes it. */
 static bool sleep_long(uint32_t word, const struct look *l)
 {
     bool slept = false;
 
     (void)atomic_exchange_explicit(&mon.state, ASLEEP, memory_order_seq_cst);
     while (knit__idle_nobody_runs() &&
-           atomic_load_explicit(&mon.word, memory_order_seq_cst) == word && !somebody_was_woken()) {
-        int64_t next = next_stranded_timer(), again = look_again_at(l);
+           atomic_load_explicit(&mon.word, memory_order_seq_cst) == word) {
+        int64_t now = knit__clock_now(), timer = next_stranded_timer(), next;
+        bool late = timer <= now;
 
-        hint(next);
-        if (next > again)
-            next = again;
-        if (next <= knit__clock_now())
+        if (somebody_was_woken(late))
+            break;
+        if (late)
+            timer = KNIT__NEVER;
+        next = look_again_at(l);
+        hint(timer);
+        if (timer < next)
+            next = timer;
+        if (next <= now)
             break;
         knit__futex_wait(&mon.word, word, next);
         slept = true;
