@@ -2,6 +2,7 @@
 #include "handoff.h"
 
 #include "guest.h"
+#include "pace.h"
 #include "poller.h"
 #include "ready.h"
 #include "timer.h"
@@ -39,16 +40,15 @@ static bool give_way(struct knit__worker *w)
 
 void knit__away_enter(struct knit__worker *w, const knit_site *site)
 {
-    uint32_t no = KNIT__AWAY_NO;
-
     knit__flush_ended(w);
     w->sample_began = 0; /* not the length of a run */
+    knit__pace_enter_call(w);
     knit__site_count(site, KNIT__SITE_CALL);
-    if (!atomic_compare_exchange_strong_explicit(&w->away, &no, KNIT__AWAY_MARKED,
-                                                 memory_order_seq_cst, memory_order_relaxed))
-        return; /* noticed before: others run its tasks already */
-    /* seq_cst: away was set before; see "nothing is forgotten". It does not sleep, so no lock. */
-    atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
+    /* seq_cst: away is set before; see "nothing is forgotten". It does not sleep, so no lock. Who was
+     * noticed before is counted, but may have queued something since. */
+    if (atomic_exchange_explicit(&w->away, KNIT__AWAY_MARKED, memory_order_seq_cst) ==
+        KNIT__AWAY_NO)
+        atomic_fetch_add_explicit(&knit__vacant, 1, memory_order_seq_cst);
     if (give_way(w))
         knit__site_count(site, KNIT__SITE_HANDOFF);
     if (knit__timer_next(w) != KNIT__NEVER)
@@ -60,8 +60,17 @@ void knit__away_leave(struct knit__worker *w)
     if (atomic_load_explicit(&w->away, memory_order_relaxed) == KNIT__AWAY_NO ||
         atomic_exchange_explicit(&w->away, KNIT__AWAY_NO, memory_order_seq_cst) == KNIT__AWAY_NO)
         return;
+    knit__pace_leave_call(w);
     atomic_fetch_sub_explicit(&knit__vacant, 1, memory_order_seq_cst);
     knit__sysmon_wake(); /* it went to sleep when all were away: see sysmon.c */
+}
+
+void knit__away_queued(void)
+{
+    /* seq_cst, and written: a searcher ends its search, then reads this, then the queues. It sees what
+     * was queued, or we see that there is none any more. */
+    atomic_fetch_add_explicit(&knit__vacant, 0, memory_order_seq_cst);
+    knit__idle_notify();
 }
 
 bool knit__away_notice(struct knit__worker *w, enum knit__away why)

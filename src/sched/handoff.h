@@ -23,6 +23,10 @@
  * twice as long. So 1,000 tasks of 20 ms each do not get 1,000 threads, and one of an hour stops
  * nobody.
  *
+ * Within a marked call Knit may be called as anywhere. Nobody looks for what that queues, so each push
+ * wakes somebody (wake_at is 0 then, see pace.h: other pushes ask nothing more), and a first timer
+ * tells the monitor. When the task parks the mark is gone: what runs there next has said nothing.
+ *
  * Who comes back. away is set from 0 by a CAS and cleared by an exchange of its owner, so each
  * absence is counted once in each direction. The monitor sets it under the sleepers' lock, and not of
  * one who sleeps: nobody is vacant twice. MARKED ends with the call. A worker that was noticed
@@ -38,13 +42,14 @@
  * with seq_cst, so one sees the other. The same for the pushers to an inbox: they publish, then
  * wake. (2) Running workers that never run dry look every OLDEST_EVERY turns, at their timers too.
  * (3) Timers: when nobody runs the monitor sleeps until the first timer of those who are away
- * (knit__sysmon_cover). (4) A task that was noticed as blocked, returns, starts tasks and blocks
- * again without passing the loop: the monitor goes on looking, ever more rarely, down to once in
- * 64 ms, while anybody is away who has not said so. For marked calls it does not wake at all; who
- * comes back from one wakes it. (5) Who finds a searcher wakes nobody; so a searcher that found
- * something else looks for stranded work once more when it has ended its search. (6) A
- * thread that could not be started: nobody need come by again, so before its long sleep the monitor
- * waits until it may be tried once more. */
+ * (knit__sysmon_cover). One that is late, and for which nobody can be found, waits for the next who
+ * comes back. (4) A task that was noticed as blocked, returns, starts tasks and blocks again without
+ * passing the loop: the monitor goes on looking, ever more rarely, down to once in 64 ms, while anybody
+ * is away who has not said so. For marked calls it does not wake at all; who comes back from one wakes
+ * it. (5) Who finds a searcher wakes nobody; so a searcher that found something else looks for
+ * stranded work once more when it has ended its search. (6) A thread that could not be started: nobody
+ * need come by again, so the monitor is woken, and waits before its long sleep until it may be tried
+ * once more. */
 #ifndef KNIT_SCHED_HANDOFF_H
 #define KNIT_SCHED_HANDOFF_H
 
@@ -68,6 +73,8 @@ static inline uint32_t knit__away(const struct knit__worker *w)
 void knit__away_enter(struct knit__worker *w, const knit_site *site);
 /* Owner: back, however it went away; nothing if it did not. */
 void knit__away_leave(struct knit__worker *w);
+/* Owner, within a marked call: something was queued. */
+KNIT__COLD void knit__away_queued(void);
 /* Monitor: w does not get on. True: it was counted now, and was not before. */
 bool knit__away_notice(struct knit__worker *w, enum knit__away why);
 

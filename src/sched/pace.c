@@ -1,7 +1,7 @@
 /* Sampling run times, and what follows from them. The idea is in pace.h. */
 #include "pace.h"
 
-#include "idle.h"
+#include "handoff.h"
 #include "ready.h"
 
 enum {
@@ -18,7 +18,20 @@ static void set_average(struct knit__pace *p, uint64_t average)
     uint64_t worth = WAKE_WORTH_US * knit__sched.ticks_per_us * 16 / (average + 1) + 1;
 
     atomic_store_explicit(&p->average, average, memory_order_relaxed);
-    p->wake_at = worth < KNIT__THROTTLE_AT ? (uint32_t)worth : KNIT__THROTTLE_AT;
+    p->usual = worth < KNIT__THROTTLE_AT ? (uint32_t)worth : KNIT__THROTTLE_AT;
+    if (p->wake_at != 0)
+        p->wake_at = p->usual;
+}
+
+void knit__pace_enter_call(struct knit__worker *w)
+{
+    w->runs.wake_at = w->slices.wake_at = 0;
+}
+
+void knit__pace_leave_call(struct knit__worker *w)
+{
+    w->runs.wake_at = w->runs.usual;
+    w->slices.wake_at = w->slices.usual;
 }
 
 void knit__pace_start(struct knit__worker *w)
@@ -27,6 +40,7 @@ void knit__pace_start(struct knit__worker *w)
     w->check_in = BACKLOG_EVERY;
     set_average(&w->runs, 16 * knit__sched.ticks_per_us);
     set_average(&w->slices, 16 * knit__sched.ticks_per_us);
+    knit__pace_leave_call(w);
 }
 
 /* In how many runs to time the next one, after one that took so long on average. */
@@ -77,6 +91,10 @@ void knit__notify_backlog(struct knit__worker *w)
     uint64_t us = knit__sched.ticks_per_us, now;
 
     w->check_in = BACKLOG_EVERY;
+    if (KNIT__UNLIKELY(knit__away(w) == KNIT__AWAY_MARKED)) {
+        knit__away_queued();
+        return;
+    }
     if (!knit__idle_can_wake())
         return;
     now = knit__ticks();

@@ -41,6 +41,10 @@ static inline void knit__pace_begin(struct knit__worker *w, struct knit__pace *p
     }
 }
 
+/* Owner. Within a marked call everything queued is reported to knit__notify_backlog. */
+void knit__pace_enter_call(struct knit__worker *w);
+void knit__pace_leave_call(struct knit__worker *w);
+
 /* A queue has reached its wake_at, or it is time to look: wake another worker if it is worth it. */
 KNIT__COLD void knit__notify_backlog(struct knit__worker *w);
 

@@ -23,6 +23,9 @@ static KNIT__NOINLINE void leave_stack(struct knit__worker *w, struct knit__task
         knit__pace_end(w);
     t->saved_errno = *w->errno_at;
     t->last_worker = w->index;
+    /* In a marked call: what runs here next is in none, and the monitor must look at it. */
+    if (KNIT__UNLIKELY(atomic_load_explicit(&w->away, memory_order_relaxed) == KNIT__AWAY_MARKED))
+        knit__away_leave(w);
     w->after = after;
     w->after_task = t;
     next = ++w->tick % LOOP_EVERY != 0 ? knit__ready_pop(w) : NULL;

@@ -2,7 +2,7 @@
  * callbacks. */
 #include "timer.h"
 
-#include "idle.h"
+#include "handoff.h"
 
 #include <errno.h>
 
@@ -38,7 +38,8 @@ int knit__timer_arm(struct knit__timer *timer, int64_t when)
     if (first)
         publish_next(w);
     knit__unlock(&w->timer_lock);
-    if (first && foreign && !knit__idle_wake_worker(w)) /* it may sleep longer than that */
+    /* w, or while w is away the monitor, may sleep longer than that */
+    if (first && (foreign ? !knit__idle_wake_worker(w) : knit__away(w) != KNIT__AWAY_NO))
         knit__sysmon_cover();
     return r;
 }

@@ -622,6 +622,8 @@ int knit__submit(const struct knit__rec *rec)
     if (KNIT__LIKELY(slot != NULL)) {
         *slot = *rec;
         knit__ring_push(&w->ring);
+        if (KNIT__UNLIKELY(w->runs.wake_at == 0))
+            knit__away_queued();
         return 0;
     }
     r = knit__inject_rec(rec);

@@ -25,7 +25,9 @@ enum { KNIT__SAMPLE_EVERY = 32 };
 struct knit__pace {
     _Atomic uint64_t average; /* ticks x 16; owner writes, anybody reads */
     uint32_t wake_at;         /* so many queued are worth waking another worker; at most
-                                 KNIT__THROTTLE_AT, which then means that it never is */
+                                 KNIT__THROTTLE_AT, which then means that it never is; 0: in a
+                                 marked call, all that is queued is for others */
+    uint32_t usual;           /* the same apart from marked calls */
 };
 
 /* What to do on the new stack right after a switch. */

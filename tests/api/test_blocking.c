@@ -566,6 +566,74 @@ static void an_unmarked_call_after_a_marked_one_is_noticed(void)
     CHECK_INT(close(fds[0]) + close(fds[1]), 0);
 }
 
+/* ---- Knit's own functions within a marked call ---- */
+
+typedef struct inside {
+    int fds[2];
+    knit_errgroup g;
+    knit_chan *ch;
+    atomic_bool parked;
+} inside;
+
+static int rest_start_and_block(void *arg)
+{
+    inside *in = arg;
+    char c;
+    CHECK_INT(rest(NULL), 0);
+    CHECK_INT(knit_errgroup_go(&in->g, write_byte, in->fds), 0);
+    return read(in->fds[0], &c, 1) == 1 ? 0 : -EIO;
+}
+
+static int call_it(void *arg)
+{
+    return knit_blocking(rest_start_and_block, arg);
+}
+
+static void run_inside(knit_fn *first, knit_fn *second)
+{
+    inside in = {.parked = false};
+    CHECK_INT(pipe(in.fds), 0);
+    CHECK_INT(knit_chan_new(0, 0, &in.ch), 0);
+    CHECK_INT(knit_errgroup_go(&in.g, first, &in), 0);
+    if (second)
+        CHECK_INT(knit_errgroup_go(&in.g, second, &in), 0);
+    CHECK_INT(knit_errgroup_wait(&in.g), 0);
+    knit_chan_unref(in.ch);
+    CHECK_INT(close(in.fds[0]) + close(in.fds[1]), 0);
+}
+
+/* Nobody looks at a marked call; what it starts must be told to somebody. */
+static void what_a_marked_call_starts_runs_while_it_blocks(void)
+{
+    run_inside(call_it, NULL);
+}
+
+static int recv_it(void *arg)
+{
+    inside *in = arg;
+    atomic_store(&in->parked, true);
+    return knit_chan_recv(in->ch, NULL);
+}
+
+static int park_in_a_call(void *arg)
+{
+    return knit_blocking(recv_it, arg);
+}
+
+static int block_then_tell(void *arg)
+{
+    inside *in = arg;
+    kt_until(atomic_load(&in->parked));
+    CHECK_INT(rest_start_and_block(in), 0);
+    return knit_chan_send(in->ch, NULL);
+}
+
+/* It has said that it blocks, not the one that runs on its thread then. */
+static void who_runs_when_a_marked_call_parks_is_noticed(void)
+{
+    run_inside(park_in_a_call, block_then_tell);
+}
+
 /* A worker that was noticed and has not looked around since is not noticed again, so: until. */
 static void noticed_ones_are_counted(void)
 {
@@ -615,6 +683,8 @@ static const knittest tests[] = {
     THREAD(calls_are_counted_by_site),
     THREAD(a_handoff_is_counted),
     BOTH(an_unmarked_call_after_a_marked_one_is_noticed),
+    BOTH(what_a_marked_call_starts_runs_while_it_blocks),
+    BOTH(who_runs_when_a_marked_call_parks_is_noticed),
     THREAD(noticed_ones_are_counted),
     BOTH(the_dump_names_the_site),
 };
