@@ -22,7 +22,7 @@ kept=$PWD/build/sim-failed
     test_waitgroup test_semaphore test_io test_singleflight test_syncmap test_syncmap_shared test_retry
     test_waterfall test_schedgroup test_schedgroup_races test_task test_life test_handle
     test_panic test_panic_stop test_pin test_threads test_defects test_pitfalls test_sim_sleep
-    test_sim_outside}"
+    test_sim_outside test_sim_blocking}"
 [ -x "$bin/test_chan" ] || {
     echo "no tests in $bin" >&2
     exit 2
