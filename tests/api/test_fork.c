@@ -89,13 +89,6 @@ static void a_child_that_does_not_use_knit_exits_cleanly(void)
     CHECK_INT(kt_child(exit_at_once, NULL), 44);
 }
 
-static uint64_t parks(void)
-{
-    knit_runtime_counts counts;
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    return counts.parks;
-}
-
 /* All are parked by then: a thread at work may have a lock of ASan's allocator (see below). */
 static void parked_tasks_stay_with_the_parent(void)
 {
@@ -104,10 +97,10 @@ static void parked_tasks_stay_with_the_parent(void)
     atomic_int ran = 0;
     knit_errgroup g;
     CHECK_INT(knit_errgroup_init(&g, NULL), 0);
-    uint64_t before = parks();
+    uint64_t before = kt_parks();
     for (int i = 0; i < TASKS; i++)
         CHECK_INT(knit_errgroup_go(&g, wait_at_gate, &gate), 0);
-    kt_until(parks() - before >= TASKS);
+    kt_until(kt_parks() - before >= TASKS);
     CHECK_INT(kt_child(use_knit, NULL), 42);
     for (int i = 0; i < TASKS; i++)
         CHECK_INT(knit_errgroup_go(&g, count_up, &ran), 0);

@@ -192,13 +192,6 @@ static void under_an_ended_context_nothing_is_moved(void)
     knit_ctx_unref(ctx);
 }
 
-static uint64_t parks(void)
-{
-    knit_runtime_counts counts;
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    return counts.parks;
-}
-
 typedef struct closing {
     fds f;
     uint64_t parks; /* of tasks, before somebody began to wait */
@@ -212,7 +205,7 @@ static int close_later(void *arg)
     for (int i = 0; i < 3; i++)
         knit_yield();
     if (c->by_task)
-        kt_until(parks() > c->parks);
+        kt_until(kt_parks() > c->parks);
     CHECK_INT(knit_close(c->f.in), 0);
     return 0;
 }
@@ -222,7 +215,7 @@ static void close_wakes_who_waits(void)
     if (KT_TSAN && !knit_in_task())
         return; /* it takes a close beside a call for a race, as it is */
     for (int kind = 0; kind < FDS_KINDS; kind++) {
-        closing c = {.f = fds_high(kind), .parks = parks(), .by_task = knit_in_task()};
+        closing c = {.f = fds_high(kind), .parks = kt_parks(), .by_task = knit_in_task()};
         knit_errgroup g;
         CHECK_INT(knit_errgroup_init(&g, NULL), 0);
         CHECK_INT(knit_errgroup_go(&g, close_later, &c), 0);

@@ -18,13 +18,6 @@
         CHECK_INT(knit_errgroup_close(g), want);                                                   \
     } while (0)
 
-static uint64_t parks(void)
-{
-    knit_runtime_counts c;
-    CHECK_INT(knit_runtime_stats(&c), 0);
-    return c.parks;
-}
-
 static void nothing_is_read_at_once(void)
 {
     for (int kind = 0; kind < FDS_KINDS; kind++) {
@@ -139,13 +132,13 @@ static void half_an_end_is_no_end_for_who_writes(void)
         fds f = fds_new(kind);
         fill(f.out);
         CHECK_INT(shutdown(f.in, SHUT_WR), 0);
-        uint64_t before = parks();
+        uint64_t before = kt_parks();
         int r = knit_wait_fd(f.out, KNIT_WRITABLE, SOON);
         CHECK(r == -ETIMEDOUT || (fds_is_tcp(kind) && r == KNIT_WRITABLE));
-        CHECK(parks() - before < 20); /* not again and again */
-        before = parks();
+        CHECK(kt_parks() - before < 20); /* not again and again */
+        before = kt_parks();
         CHECK_INT(knit_wait_fd(f.out, KNIT_PRIORITY, SOON), -ETIMEDOUT);
-        CHECK(parks() - before < 20);
+        CHECK(kt_parks() - before < 20);
         fds_close(&f);
     }
 }
@@ -269,9 +262,9 @@ static void a_queue_of_errors_keeps_nobody_busy(void)
     CHECK_INT(connect(s, (struct sockaddr *)&a, sizeof a), 0);
     CHECK_INT(send(s, "x", 1, 0), 1);
     CHECK_INT(knit_read_until(s, &c, 1, LATER), -ECONNREFUSED);
-    uint64_t before = parks();
+    uint64_t before = kt_parks();
     CHECK_INT(knit_read_until(s, &c, 1, SOON), -ETIMEDOUT);
-    CHECK(parks() - before < 50);
+    CHECK(kt_parks() - before < 50);
     CHECK_INT(getsockname(s, (struct sockaddr *)&pair.from, &size), 0);
     CHECK_INT(knit_errgroup_init(&g, NULL), 0);
     CHECK_INT(knit_errgroup_go(&g, answer, &pair), 0);

@@ -362,13 +362,6 @@ static int copy_until_closed(void *arg)
     return 0;
 }
 
-static uint64_t parks(void)
-{
-    knit_runtime_counts counts;
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    return counts.parks;
-}
-
 /* And what was read was written: a file is not read on to find that out. The copy waits when its end
  * is closed: the pipe is full. */
 static void a_copy_ends_when_one_closes_its_end(void)
@@ -379,9 +372,9 @@ static void a_copy_ends_when_one_closes_its_end(void)
         struct closed_copy c = {file_new(true), f.out, 0, 0};
         knit_errgroup g;
         CHECK_INT(knit_errgroup_init(&g, NULL), 0);
-        uint64_t before = parks();
+        uint64_t before = kt_parks();
         CHECK_INT(knit_errgroup_go(&g, copy_until_closed, &c), 0);
-        kt_until(parks() > before);
+        kt_until(kt_parks() > before);
         CHECK_INT(knit_close(f.out), 0);
         CHECK_INT(knit_errgroup_wait(&g), 0);
         CHECK_INT(c.result, -EBADF);

@@ -297,20 +297,13 @@ static void a_cancel_ends_the_wait(void)
     each_kind(be_canceled);
 }
 
-static uint64_t parks(void)
-{
-    knit_runtime_counts counts;
-    CHECK_INT(knit_runtime_stats(&counts), 0);
-    return counts.parks;
-}
-
 /* A close while the call does not wait yet is the caller's mistake. */
 static void close_under_a_task(spot *s, caller *c)
 {
     knit_errgroup g = {0};
-    uint64_t before = parks();
+    uint64_t before = kt_parks();
     CHECK_INT(knit_errgroup_go(&g, call_for_ever, c), 0);
-    kt_until(parks() > before);
+    kt_until(kt_parks() > before);
     CHECK_INT(knit_close(s->fd), 0);
     CHECK_INT(knit_errgroup_wait(&g), 0);
 }

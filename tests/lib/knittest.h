@@ -98,6 +98,14 @@ void kt_note(const char *note);
             (void)knit_yield();                                                                    \
     } while (0)
 
+/* How often tasks have parked so far: one that is about to wait does when this has grown. */
+static inline uint64_t kt_parks(void)
+{
+    knit_runtime_counts counts;
+    CHECK_INT(knit_runtime_stats(&counts), 0);
+    return counts.parks;
+}
+
 /* ---- amounts --------------------------------------------------------------------------------- */
 
 #if defined(__SANITIZE_THREAD__)

@@ -83,17 +83,24 @@ static int pass_on(void *arg)
     return knit_sleep(1000) < 0 ? -EPROTO : r;
 }
 
-/* A bit of everything that waits. */
-static int play_crowd(void)
+/* A bit of everything that waits; the channel is the caller's. */
+static knit_chan *start_crowd(knit_errgroup *g, int n)
 {
-    knit_errgroup g = {0};
     knit_chan *ch;
     int first = 0;
 
     CHECK_INT(knit_chan_new(sizeof(int), 2, &ch), 0);
-    for (int i = 0; i < 20; i++)
-        CHECK_INT(knit_errgroup_go_copy(&g, pass_on, &ch, sizeof ch), 0);
+    for (int i = 0; i < n; i++)
+        CHECK_INT(knit_errgroup_go_copy(g, pass_on, &ch, sizeof ch), 0);
     CHECK_INT(knit_chan_send(ch, &first), 0);
+    return ch;
+}
+
+static int play_crowd(void)
+{
+    knit_errgroup g = {0};
+    knit_chan *ch = start_crowd(&g, 20);
+
     CHECK_INT(knit_errgroup_wait(&g), 0);
     knit_chan_unref(ch);
     return 0;
@@ -132,13 +139,8 @@ static void *keep_the_lock(void *unused)
 static int play_meeting(void)
 {
     knit_errgroup g = {0};
-    knit_chan *ch;
-    int first = 0;
+    knit_chan *ch = start_crowd(&g, 10);
 
-    CHECK_INT(knit_chan_new(sizeof(int), 2, &ch), 0);
-    for (int i = 0; i < 10; i++)
-        CHECK_INT(knit_errgroup_go_copy(&g, pass_on, &ch, sizeof ch), 0);
-    CHECK_INT(knit_chan_send(ch, &first), 0);
     for (int i = 0; i < 5; i++) {
         pthread_t other;
         atomic_store(&meeting.has_it, false);

@@ -307,19 +307,25 @@ static void a_pinned_one_is_woken_while_the_others_are_away(void)
 
 /* ---- who comes back goes away again ---- */
 
-/* A child in the own ring, and away before anybody has seen it. The errands of plain threads are what
- * a searcher may find instead. */
+/* A child in the own ring, and away before anybody has seen it. */
+static void leave_a_child(void)
+{
+    count begun = 0;
+    knit_errgroup g = {0};
+
+    CHECK_INT(knit_errgroup_go(&g, add_one, &begun), 0);
+    block_until(&begun, 1);
+    CHECK_INT(knit_errgroup_wait(&g), 0);
+}
+
+/* The errands of plain threads are what a searcher may find instead. */
 static int come_back_and_go_away(void *arg)
 {
     crowd *c = arg;
     uint32_t mine = add(&c->away, 1);
-    count begun = 0;
-    knit_errgroup g = {0};
 
     block_until(&c->sent, 1 + mine % 2);
-    CHECK_INT(knit_errgroup_go(&g, add_one, &begun), 0);
-    block_until(&begun, 1);
-    CHECK_INT(knit_errgroup_wait(&g), 0);
+    leave_a_child();
     return add_one(&c->done);
 }
 
@@ -470,13 +476,7 @@ static int mixed(void *arg)
         case 1: compute(); break;
         case 2: (void)knit_yield(); break;
         case 3: CHECK_INT(knit_sleep(draw(3) * KNIT_MILLISECOND), 0); break;
-        default: {
-            count begun = 0;
-            knit_errgroup g = {0};
-            CHECK_INT(knit_errgroup_go(&g, add_one, &begun), 0);
-            block_until(&begun, 1);
-            CHECK_INT(knit_errgroup_wait(&g), 0);
-        }
+        default: leave_a_child(); break;
         }
     }
     return add_one(&c->done);
