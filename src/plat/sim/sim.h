@@ -24,7 +24,8 @@
  *     kernel costs as much as a switch, so while nobody is known to be outside only one in four
  *     of the points at which the baton moves does it.
  *   - A holder that falls asleep in the kernel, or ends, cannot pass the baton. A *watcher* thread,
- *     which is not part of the world, looks at the holder and passes it in its place.
+ *     which is not part of the world, looks at the holder and passes it in its place; not while
+ *     somebody outside runs, who may be about to wake it.
  * What then wakes such a sleeper (another thread of this world, or the real world) decides whether
  * the run replays.
  *
