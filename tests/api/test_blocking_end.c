@@ -120,8 +120,7 @@ static void a_fork_while_calls_block(void)
 {
     source s = source_new();
     knit_errgroup g = {0};
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
+    kt_needs_fork();
     start_readers(&s, 3, &g);
     kt_until(atomic_load(&s.in) == 3);
     CHECK_INT(kt_child(read_some, NULL), 12);

@@ -437,8 +437,7 @@ static int be_killed(void *arg)
 
 static void a_guarded_command_does_not_outlive_the_program(void)
 {
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
+    kt_needs_fork();
     lifeline life = lifeline_new();
     const pid_t program = fork();
     CHECK(program >= 0);

@@ -20,12 +20,6 @@ static int wait_at_gate(void *arg)
     return kt_gate_wait(*(kt_gate *)arg);
 }
 
-static void need_threads_after_fork(void)
-{
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
-}
-
 /* Some of everything, in a process that may have inherited any state. */
 static int use_knit(void *arg)
 {
@@ -51,7 +45,7 @@ static int use_knit(void *arg)
 
 static void the_child_of_a_thread_can_use_knit_again(void)
 {
-    need_threads_after_fork();
+    kt_needs_fork();
     for (int i = 0; i < 3; i++) {
         CHECK_INT(kt_child(use_knit, NULL), 42);
         CHECK_INT(use_knit(NULL), 42);
@@ -68,7 +62,7 @@ static int use_knit_in_a_grandchild(void *arg)
 
 static void the_child_of_a_child_can_use_knit_again(void)
 {
-    need_threads_after_fork();
+    kt_needs_fork();
     CHECK_INT(kt_child(use_knit_in_a_grandchild, NULL), 43);
 }
 
@@ -86,13 +80,13 @@ static int exit_at_once(void *arg)
 
 static void a_child_that_does_not_use_knit_exits_cleanly(void)
 {
+    kt_needs_fork();
     CHECK_INT(kt_child(exit_at_once, NULL), 44);
 }
 
-/* All are parked by then: a thread at work may have a lock of ASan's allocator (see below). */
 static void parked_tasks_stay_with_the_parent(void)
 {
-    need_threads_after_fork();
+    kt_needs_fork();
     kt_gate gate = kt_gate_new();
     atomic_int ran = 0;
     knit_errgroup g;
@@ -123,7 +117,7 @@ static int use_descriptors(void *arg)
 
 static void a_child_has_its_own_poller(void)
 {
-    need_threads_after_fork();
+    kt_needs_fork();
     fds f = fds_new(FDS_SOCKET_ADOPTED);
     CHECK_INT(use_descriptors(&f), 45);
     CHECK_INT(kt_child(use_descriptors, &f), 45);
@@ -154,10 +148,7 @@ static int make_noise(void *arg)
 
 static void a_fork_in_the_middle_of_work_gives_a_sound_child(void)
 {
-    need_threads_after_fork();
-#if defined(__SANITIZE_ADDRESS__)
-    kt_skip("gcc 12: the child inherits the locks of ASan's allocator, held by other threads");
-#endif
+    kt_needs_fork();
     atomic_bool stop = false;
     knit_errgroup g = {0};
     for (int i = 0; i < 4; i++)

@@ -110,14 +110,30 @@ static inline uint64_t kt_parks(void)
 
 #if defined(__SANITIZE_THREAD__)
 #define KT_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define KT_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define KT_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define KT_ASAN 1
 #endif
 #endif
 #ifndef KT_TSAN
 #define KT_TSAN 0
 #endif
+#ifndef KT_ASAN
+#define KT_ASAN 0
+#endif
+
+/* A child is forked beside threads, and goes on to use more than system calls. */
+static inline void kt_needs_fork(void)
+{
+    if (KT_TSAN)
+        kt_skip("TSan cannot start threads in the child of a process that had some");
+    if (KT_ASAN)
+        kt_skip("the child inherits the locks of ASan's allocator, held by other threads");
+}
 
 double kt_scale(void);
 
