@@ -313,6 +313,7 @@ static int leave_subscribed(void *arg)
 
 static void exit_puts_the_handler_back_too(void)
 {
+    kt_needs_fork();
     CHECK_INT(kt_child(leave_subscribed, NULL), 7);
 }
 
@@ -365,8 +366,7 @@ static int look_in_the_child(void *arg)
 
 static void the_child_of_a_fork_is_not_subscribed(void)
 {
-    if (KT_TSAN)
-        kt_skip("TSan calls no handler in the child of a process that had threads");
+    kt_needs_fork();
     set_disposition(SIGUSR1, handle);
     knit_signals *s = subscribe(SIGUSR1);
     CHECK_INT(kt_child(look_in_the_child, s), 9);
@@ -522,15 +522,13 @@ static int block_and_hang(void *arg)
 
 static void the_second_signal_ends_the_process(void)
 {
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
+    kt_needs_fork();
     CHECK_INT(kt_child(hang_when_told_to_stop, NULL), -SIGINT);
 }
 
 static void the_second_ends_it_when_both_are_blocked(void)
 {
-    if (KT_TSAN)
-        kt_skip("TSan cannot start threads in the child of a process that had some");
+    kt_needs_fork();
     CHECK_INT(kt_child(block_and_hang, NULL), -SIGINT);
 }
 

@@ -218,8 +218,7 @@ static void the_child_of_a_fork_looks_up_as_ever(void)
 {
     knit_address *list;
     knit_errgroup g;
-    if (KT_TSAN)
-        kt_skip("TSan allows no threads after a fork");
+    kt_needs_fork();
     resolver_set(true, 0, "127.0.0.1", NULL);
     CHECK_INT(knit_errgroup_init(&g, NULL), 0);
     for (int i = 0; i < 32; i++)
