@@ -60,8 +60,8 @@ KNIT_API int knit_loop_post(knit_loop *loop, knit_loop_fn *fn, void *arg);
  *
  * A group without tasks has ended. It is a wait in all things: a task of Knit waits on the caller's
  * behalf, so services end with the last task, joins are told, and tasks that are added until then are
- * waited for too. One group may be watched and waited for any number of times. A panic that knit_errgroup_wait would raise again is an
- * error like others here.
+ * waited for too. One group may be watched and waited for any number of times. A panic that
+ * knit_errgroup_wait would raise again is an error like others here.
  *
  * Parks:    no; a task may yield.
  * Cancel:   not affected, and the wait is not.

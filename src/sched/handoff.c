@@ -29,6 +29,11 @@ bool knit__stranded(void)
     return false;
 }
 
+bool knit__work_for_anybody(void)
+{
+    return knit__inject_pending() || knit__guests_pending() || knit__stranded();
+}
+
 /* One who ran is away, and counted: somebody else may run, if there is anything to do. True: somebody
  * was woken. */
 static bool give_way(struct knit__worker *w)

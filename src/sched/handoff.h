@@ -82,6 +82,8 @@ bool knit__away_notice(struct knit__worker *w, enum knit__away why);
 bool knit__has_queued(struct knit__worker *w);
 /* Somebody's queues are stranded. seq_cst: pairs with going away. */
 bool knit__stranded(void);
+/* Work that nobody is bound to run: from outside, or stranded. seq_cst. */
+bool knit__work_for_anybody(void);
 
 /* Owner, now and then: there is something to settle. */
 static inline bool knit__handoff_surplus(const struct knit__worker *w)

@@ -1,7 +1,6 @@
 /* Sleepers, searchers, wake-ups. The essay is in idle.h. Lock: idle.lock, a leaf. */
 #include "idle.h"
 
-#include "guest.h"
 #include "handoff.h"
 #include "poller.h"
 #include "ready.h"
@@ -288,7 +287,7 @@ static bool anything_for(struct knit__worker *w)
         atomic_load_explicit(&w->inbox_count, memory_order_seq_cst) != 0)
         return true;
     return atomic_load_explicit(&knit__vacant, memory_order_seq_cst) > 0 &&
-           (knit__inject_pending() || knit__guests_pending() || knit__stranded());
+           knit__work_for_anybody();
 }
 
 /* Leave the sleepers unless a waker took us out already; returns the token then given. */

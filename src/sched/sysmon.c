@@ -203,8 +203,7 @@ static void hint(int64_t next)
 /* Something waits, or a timer is late, and somebody was found for it. */
 static bool somebody_was_woken(bool late)
 {
-    return (late || knit__stranded() || knit__inject_pending() || knit__guests_pending()) &&
-           knit__idle_notify();
+    return (late || knit__work_for_anybody()) && knit__idle_notify();
 }
 
 /* Until somebody runs, or the word changes, or it is time for another look. False: it did not sleep. It

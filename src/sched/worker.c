@@ -429,8 +429,7 @@ static bool search(struct knit__worker *w)
 static bool more_than_enough(struct knit__worker *w)
 {
     return knit__ring_len(&w->ring) >= w->runs.wake_at ||
-           knit__ready_count(w) >= w->slices.wake_at || knit__inject_pending() ||
-           knit__guests_pending() || knit__stranded();
+           knit__ready_count(w) >= w->slices.wake_at || knit__work_for_anybody();
 }
 
 /* Search while this worker is counted as a searcher; true: found something. */

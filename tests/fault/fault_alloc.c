@@ -51,7 +51,8 @@ static void list_fds(bool open[FD_MAX])
 }
 
 /* Runs after the library's own exit handler, which was registered later. A look-up that was given up
- * has a thread that nobody waits for, and which frees it in the end. */
+ * has a thread that nobody waits for, and which frees it in the end; there is no runtime any more to wait
+ * with, hence the real pause. */
 static void check_nothing_is_left(void)
 {
     struct timespec pause = {.tv_nsec = 1000 * 1000};
@@ -255,7 +256,7 @@ static int write_when_told(void *arg)
     return write(s->fds[1], "x", 1) == 1 ? 0 : -EIO;
 }
 
-/* The monitor sleeps for good by then: nobody but it would try again. */
+/* The monitor sleeps for good by then, which takes it real time: nobody but it would try again. */
 static void a_thread_that_could_not_be_started_is_tried_again(void)
 {
     const struct timespec long_enough = {.tv_nsec = 100 * 1000 * 1000};
